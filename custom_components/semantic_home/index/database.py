@@ -1,0 +1,103 @@
+"""Opens the database file: pragmas, transactions, migrations."""
+
+from contextlib import closing
+from pathlib import Path
+import sqlite3
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from .model import NewerSchemaError, StoreError
+
+BEGIN = "semantic_home_begin"
+"""The execution option that chooses how a connection begins its transactions."""
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_BUSY_SECONDS = 10.0
+
+
+def open_database(path: Path) -> Engine:
+    """Create or migrate the file and return an engine of one connection, bound to this thread.
+
+    Raises NewerSchemaError, and leaves the file alone, when its revision is not one of ours; StoreError when it
+    cannot be opened or migrated, in which case it is as it was.
+    """
+    config = Config()
+    # Alembic keeps its options in a ConfigParser, where % begins an interpolation.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    current = _revision(path)
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise NewerSchemaError(f"{path} has schema {current}, which this version does not know")
+    if current != scripts.get_current_head():
+        _migrate(path, config)
+    engine = _engine(path, foreign_keys=True)
+    try:
+        # Here rather than at the first use, which might be in another thread.
+        engine.connect().close()
+    except SQLAlchemyError as err:
+        raise StoreError(f"Cannot open {path}: {err}") from err
+    return engine
+
+
+def _revision(path: Path) -> str | None:
+    """Read which migration the file has reached, before anything of ours can write to it."""
+    if not path.exists():
+        return None
+    try:
+        # Not mode=ro: that could not recover a file left behind by a power cut.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS)) as raw:
+            if raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
+                return None
+            row = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as err:
+        raise StoreError(f"Cannot read {path}: {err}") from err
+    return None if row is None else str(row[0])
+
+
+def _migrate(path: Path, config: Config) -> None:
+    """Bring the file to the newest schema, or leave it as it is."""
+    # A migration that rebuilds a table drops the old one, and with foreign keys on that would delete its children.
+    engine = _engine(path, foreign_keys=False)
+    try:
+        with engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection, connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                raise StoreError(f"Migrating {path} would leave rows without their parents")
+    except (SQLAlchemyError, CommandError) as err:
+        raise StoreError(f"Cannot migrate {path}: {err}") from err
+    finally:
+        engine.dispose()
+
+
+def _engine(path: Path, *, foreign_keys: bool) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=StaticPool,
+        # Without an isolation level pysqlite leaves transactions to us; its legacy mode would commit at will.
+        connect_args={"isolation_level": None, "check_same_thread": True, "timeout": _BUSY_SECONDS},
+        # Errors are logged, and what a household calls its things is nobody's business.
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA cache_size = -16384")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(BEGIN, 'DEFERRED')}")
+
+    return engine

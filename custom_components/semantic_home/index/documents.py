@@ -1,0 +1,165 @@
+"""Reads and writes documents over a connection; transactions are the caller's."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import batched
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, true, update
+
+from .model import Changes, Document, Key, canonical_json
+from .schema import DocumentRow, ViewRow
+
+CHUNK = 500
+"""How many values one statement names: SQLite bounds them, and repeated sizes are compiled once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document and its row's id."""
+
+    id: int
+    document: Document
+
+
+def text_hash(text: str) -> bytes:
+    """Return the 32 bytes under which a text's vectors are kept."""
+    return sha256(text.encode()).digest()
+
+
+def by_key(documents: Iterable[Document]) -> dict[Key, Document]:
+    """Return the documents by key, or raise ValueError when two that differ claim the same one."""
+    keyed: dict[Key, Document] = {}
+    for document in documents:
+        if keyed.setdefault(document.key, document) != document:
+            raise ValueError(f"Two documents are called {document.key}")
+    return keyed
+
+
+def read_kinds(connection: Connection, kinds: Collection[str] | None) -> dict[Key, Stored]:
+    """Return the documents of these kinds, or all, ordered by kind and source id."""
+    return _read(connection, true() if kinds is None else DocumentRow.kind.in_(sorted(kinds)))
+
+
+def read_keys(connection: Connection, keys: Iterable[Key]) -> dict[Key, Stored]:
+    """Return those of the documents that exist."""
+    stored: dict[Key, Stored] = {}
+    for chunk in batched(dict.fromkeys(keys), CHUNK, strict=False):
+        source_ids = defaultdict[str, list[str]](list)
+        for kind, source_id in chunk:
+            source_ids[kind].append(source_id)
+        stored |= _read(
+            connection,
+            or_(*(and_(DocumentRow.kind == kind, DocumentRow.source_id.in_(ids)) for kind, ids in source_ids.items())),
+        )
+    return stored
+
+
+def _read(connection: Connection, condition: ColumnElement[bool]) -> dict[Key, Stored]:
+    views = defaultdict[int, list[str]](list)
+    for document_id, text in connection.execute(
+        select(ViewRow.document_id, ViewRow.text)
+        .join(DocumentRow, DocumentRow.id == ViewRow.document_id)
+        .where(condition)
+        .order_by(ViewRow.document_id, ViewRow.position)
+    ):
+        views[document_id].append(text)
+    rows = connection.execute(
+        select(
+            DocumentRow.id,
+            DocumentRow.kind,
+            DocumentRow.source_id,
+            DocumentRow.metadata_,
+            DocumentRow.knowledge_type,
+            DocumentRow.success_score,
+            DocumentRow.language,
+        )
+        .where(condition)
+        .order_by(DocumentRow.kind, DocumentRow.source_id)
+    )
+    return {
+        (kind, source_id): Stored(row_id, Document(kind, source_id, tuple(views[row_id]), *rest))
+        for row_id, kind, source_id, *rest in rows
+    }
+
+
+def write(connection: Connection, stored: Mapping[Key, Stored], wanted: Mapping[Key, Document]) -> Changes:
+    """Add the wanted documents that are not stored and update those that differ."""
+    added, updated, unchanged = list[Key](), list[Key](), list[Key]()
+    for key, document in wanted.items():
+        if key not in stored:
+            added.append(key)
+        elif _content(stored[key].document) == _content(document):
+            unchanged.append(key)
+        else:
+            updated.append(key)
+    _insert(connection, [wanted[key] for key in added])
+    _update(connection, [(stored[key], wanted[key]) for key in updated])
+    return Changes(added=tuple(added), updated=tuple(updated), unchanged=tuple(unchanged))
+
+
+def delete_rows(connection: Connection, stored: Iterable[Stored]) -> None:
+    """Remove the documents and, through the foreign key, their views."""
+    for chunk in batched((row.id for row in stored), CHUNK, strict=False):
+        connection.execute(delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
+
+
+def _content(document: Document) -> tuple[object, ...]:
+    return (
+        document.views,
+        canonical_json(document.metadata),
+        document.knowledge_type,
+        document.success_score,
+        document.language,
+    )
+
+
+def _values(document: Document) -> dict[str, object]:
+    return {
+        "metadata": dict(document.metadata),
+        "knowledge_type": document.knowledge_type,
+        "success_score": document.success_score,
+        "language": document.language,
+        "updated": datetime.now(UTC),
+    }
+
+
+def _insert(connection: Connection, documents: list[Document]) -> None:
+    if not documents:
+        return
+    rows = [
+        {"kind": document.kind, "source_id": document.source_id, "created": values["updated"], **values}
+        for document in documents
+        for values in [_values(document)]
+    ]
+    ids = {
+        (kind, source_id): row_id
+        for row_id, kind, source_id in connection.execute(
+            insert(DocumentRow).returning(DocumentRow.id, DocumentRow.kind, DocumentRow.source_id), rows
+        )
+    }
+    _insert_views(connection, {ids[document.key]: document for document in documents})
+
+
+def _update(connection: Connection, pairs: list[tuple[Stored, Document]]) -> None:
+    if not pairs:
+        return
+    rows = [{"row_id": old.id, **_values(new)} for old, new in pairs]
+    table = DocumentRow.__table__
+    connection.execute(update(DocumentRow).where(table.c.id == bindparam("row_id")), rows)
+    renamed = {old.id: new for old, new in pairs if old.document.views != new.views}
+    for chunk in batched(renamed, CHUNK, strict=False):
+        connection.execute(delete(ViewRow).where(ViewRow.document_id.in_(chunk)))
+    _insert_views(connection, renamed)
+
+
+def _insert_views(connection: Connection, documents: Mapping[int, Document]) -> None:
+    views = [
+        {"document_id": row_id, "position": position, "text": text, "text_hash": text_hash(text)}
+        for row_id, document in documents.items()
+        for position, text in enumerate(document.views)
+    ]
+    if views:
+        connection.execute(insert(ViewRow), views)

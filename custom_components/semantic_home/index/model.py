@@ -1,0 +1,121 @@
+"""The plain values that the index takes and returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+import json
+import math
+
+type JsonValue = dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None
+
+type Key = tuple[str, str]
+"""A document's kind and source id."""
+
+
+class StoreError(Exception):
+    """The database cannot be opened, read or written."""
+
+
+class NewerSchemaError(StoreError):
+    """The database was written by a newer version of Semantic Home."""
+
+
+class UnknownGenerationError(StoreError):
+    """The generation does not exist, or was removed since its id was handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One thing in the home that has meaning.
+
+    The views are the texts that stand for it, the only part that is embedded; a repeated view is dropped.
+    Raises ValueError for text that UTF-8 cannot hold (lone surrogates) and for numbers that are not finite,
+    TypeError for metadata that is not JSON.
+    """
+
+    kind: str
+    source_id: str
+    views: tuple[str, ...]
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    knowledge_type: str | None = None
+    success_score: float | None = None
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse here what the database would refuse later, in the middle of everybody's reconciliation."""
+        object.__setattr__(self, "views", tuple(dict.fromkeys(self.views)))
+        for text in (self.kind, self.source_id, *self.views, self.knowledge_type, self.language):
+            if text is not None:
+                text.encode()
+        if self.success_score is not None and not math.isfinite(self.success_score):
+            raise ValueError(f"Success score of {self.source_id} is not finite: {self.success_score}")
+        canonical_json(self.metadata)
+
+    @property
+    def key(self) -> Key:
+        """What identifies the document."""
+        return self.kind, self.source_id
+
+
+def canonical_json(metadata: Mapping[str, JsonValue]) -> str:
+    """Return equal text for equal JSON, and for that only: in Python, True == 1 == 1.0."""
+    return json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """How vectors were made. Only vectors of an equal stamp can be compared."""
+
+    model_id: str
+    revision: str
+    precision: str
+    pooling: str
+    query_prefix: str
+    passage_prefix: str
+    template_version: int
+    dimension: int
+
+
+class GenerationState(StrEnum):
+    """What a generation is good for."""
+
+    BUILDING = "building"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """All vectors made under one stamp; `created` is in UTC."""
+
+    id: int
+    stamp: Stamp
+    state: GenerationState
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a write did to which documents; false when it wrote nothing.
+
+    In the order given, but what was removed by kind and source id.
+    """
+
+    added: tuple[Key, ...] = ()
+    updated: tuple[Key, ...] = ()
+    removed: tuple[Key, ...] = ()
+    unchanged: tuple[Key, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything was written."""
+        return bool(self.added or self.updated or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a generation has come: it is complete when `vectors` has reached `texts`."""
+
+    documents: int
+    texts: int
+    vectors: int

@@ -1,0 +1,1 @@
+"""The index, on real SQLite files."""

@@ -1,0 +1,163 @@
+"""Search in memory, against what NumPy finds by brute force."""
+
+from typing import override
+
+from hypothesis import given, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+import numpy as np
+from numpy.typing import NDArray
+import pytest
+
+from custom_components.semantic_home.index import Hit, VectorIndex
+
+from .common import vector
+
+DIMENSION = 5
+KINDS = ("entity", "area")
+
+
+def unit_rows(seed: int, count: int, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """The model: each kind's matrices by source id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = VectorIndex(DIMENSION)
+        self.model: dict[str, dict[str, NDArray[np.float32]]] = {kind: {} for kind in KINDS}
+
+    @rule(
+        kind=st.sampled_from(KINDS),
+        source_id=st.sampled_from("abcdefgh"),
+        views=st.integers(0, 30),
+        # Few seeds, so that documents share vectors and tie.
+        seed=st.integers(0, 4),
+    )
+    def put(self, kind: str, source_id: str, views: int, seed: int) -> None:
+        rows = unit_rows(seed, views)
+        self.index.put(kind, source_id, rows)
+        self.model[kind].pop(source_id, None)
+        if views:
+            self.model[kind][source_id] = rows.copy()
+        rows[:] = np.nan
+
+    @rule(kind=st.sampled_from((*KINDS, "none")), source_id=st.sampled_from("abcdefgh"))
+    def remove(self, kind: str, source_id: str) -> None:
+        self.index.remove(kind, source_id)
+        self.model.get(kind, {}).pop(source_id, None)
+
+    @rule(
+        kind=st.sampled_from(KINDS),
+        seed=st.integers(0, 1_000),
+        k=st.integers(0, 10),
+        allowed=st.none() | st.lists(st.sampled_from("abcdefghxyz")),
+    )
+    def search(self, kind: str, seed: int, k: int, allowed: list[str] | None) -> None:
+        query = unit_rows(seed, 1)[0]
+        expected = {
+            source_id: np.array([float(np.vecdot(row, query)) for row in rows])
+            for source_id, rows in self.model[kind].items()
+            if allowed is None or source_id in allowed
+        }
+        best = {source_id: scores.max() for source_id, scores in expected.items()}
+        assert self.index.search(query, kind, allowed) == best
+        ranked = sorted(best, key=lambda source_id: (-best[source_id], source_id))[:k]
+        assert self.index.top(query, kind, k, allowed) == [
+            Hit(source_id, best[source_id], int(expected[source_id].argmax())) for source_id in ranked
+        ]
+
+    @invariant()
+    def same_documents(self) -> None:
+        for kind in KINDS:
+            assert self.index.documents(kind) == self.model[kind].keys()
+        assert len(self.index) == sum(map(len, self.model.values()))
+
+    @override
+    def teardown(self) -> None:
+        for kind in KINDS:
+            for source_id in self.index.documents(kind):
+                self.index.remove(kind, source_id)
+        assert len(self.index) == 0
+        assert all(rows._used == 0 for rows in self.index._kinds.values())
+
+
+TestIndex = IndexMachine.TestCase
+TestIndex.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+@given(count=st.integers(1, 300), dimension=st.sampled_from([1, 7, 16, 384]), seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=50)
+def test_agrees_with_a_matrix_product(count: int, dimension: int, seed: int) -> None:
+    rows, query = unit_rows(seed, count, dimension), unit_rows(seed + 1, 1, dimension)[0]
+    index = VectorIndex(dimension)
+    for number, row in enumerate(rows):
+        index.put("entity", str(number), row[np.newaxis])
+    found = index.search(query, "entity")
+    np.testing.assert_allclose([found[str(number)] for number in range(count)], rows @ query, atol=1e-5)
+
+
+@given(dimension=st.sampled_from([3, 17, 384, 1024]), seed=st.integers(0, 100))
+@settings(deadline=None, max_examples=30)
+def test_equal_vectors_tie_wherever_they_lie(dimension: int, seed: int) -> None:
+    twin, query = unit_rows(seed, 2, dimension)
+    index = VectorIndex(dimension)
+    for number in reversed(range(200)):
+        index.put("entity", f"{number:03}", twin[np.newaxis])
+    for number in range(0, 200, 7):
+        index.remove("entity", f"{number:03}")
+    assert len(set(index.search(query, "entity").values())) == 1
+    assert [hit.source_id for hit in index.top(query, "entity", 4)] == ["001", "002", "003", "004"]
+
+
+def test_filter_comes_before_ranking() -> None:
+    index = VectorIndex(2)
+    for source_id, row in (("best", (1, 0)), ("good", (0.8, 0.6)), ("bad", (0, 1))):
+        index.put("entity", source_id, np.array([row], np.float32))
+    query = vector(1, 0)
+    assert [hit.source_id for hit in index.top(query, "entity", 1, {"bad", "good"})] == ["good"]
+    assert index.top(query, "entity", 1, []) == []
+    assert index.search(query, "entity", frozenset({"bad", "unknown"})) == {"bad": 0.0}
+
+
+def test_the_best_view_counts() -> None:
+    index = VectorIndex(2)
+    index.put("entity", "x", np.array([[0, 1], [1, 0], [0, -1]], np.float32))
+    assert index.top(vector(1, 0), "entity", 1) == [Hit("x", 1.0, 1)]
+    index.put("entity", "x", np.array([[1, 0]], np.float32))
+    assert index.top(vector(0, 1), "entity", 5) == [Hit("x", 0.0, 0)]
+
+
+def test_unknown_kind() -> None:
+    index = VectorIndex(2)
+    index.remove("entity", "x")
+    assert index.search(vector(1, 0), "entity") == {}
+    assert index.top(vector(1, 0), "entity", 3) == []
+    assert index.documents("entity") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.ones(2, np.float32), np.ones((1, 3), np.float32), np.ones((1, 1, 2), np.float32), [[np.nan, 0]]]
+)
+def test_put_refuses_and_keeps_what_was_there(bad: NDArray[np.float32]) -> None:
+    index = VectorIndex(2)
+    index.put("entity", "x", np.array([[1, 0]], np.float32))
+    with pytest.raises(ValueError, match=r"shape|finite"):
+        index.put("entity", "x", bad)
+    assert index.search(vector(1, 0), "entity") == {"x": 1.0}
+
+
+@pytest.mark.parametrize("bad", [vector(1), vector(1, 0, 0), np.ones((1, 2), np.float32), vector(np.nan, 0)])
+def test_query_is_checked_even_when_there_is_nothing_to_find(bad: NDArray[np.float32]) -> None:
+    index = VectorIndex(2)
+    with pytest.raises(ValueError, match=r"dimensions|finite"):
+        index.search(bad, "entity")
+    with pytest.raises(ValueError, match=r"dimensions|finite"):
+        index.top(bad, "entity", 1)
+
+
+def test_dimension_is_positive() -> None:
+    with pytest.raises(ValueError, match="dimension"):
+        VectorIndex(0)
