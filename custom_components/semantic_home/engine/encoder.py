@@ -1,0 +1,77 @@
+"""What an encoder is, whatever runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Role(StrEnum):
+    """Which side of a search a text stands on; some models want a different prefix for each."""
+
+    QUERY = "query"
+    PASSAGE = "passage"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The vectors of n texts, in the order of the texts.
+
+    `dense`: float32 (n, dimension), L2-normalised.
+    `sparse`: per text, token id to weight (> 0); None when the model has no lexical head.
+    `multivector`: per text, float32 (tokens, dimension), L2-normalised; None when the model has no such head.
+    """
+
+    dense: NDArray[np.float32]
+    sparse: tuple[dict[int, float], ...] | None = None
+    multivector: tuple[NDArray[np.float32], ...] | None = None
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors. Blocking, and not safe for use by two threads at once."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a dense vector."""
+
+    @property
+    def revision(self) -> str:
+        """Fingerprint of the files (or the server's model) that make the vectors."""
+
+    def encode(self, texts: Sequence[str], role: Role) -> Encoded:
+        """Encode texts; raises EncoderError when that fails. No texts give no rows."""
+
+    def close(self) -> None:
+        """Give back the memory. The encoder cannot be used afterwards."""
+
+
+class EncoderError(Exception):
+    """An encoder could not do its work."""
+
+
+class RuntimeMissingError(EncoderError):
+    """A package that runs the model is not installed."""
+
+
+class ModelFilesError(EncoderError):
+    """The model folder lacks a file, or a file is not what the model's spec says.
+
+    `problem` is one of the translation keys that the config flow shows.
+    """
+
+    def __init__(self, problem: str, detail: str) -> None:
+        """Keep the problem's key and a detail for the log and the placeholder."""
+        super().__init__(f"{problem}: {detail}")
+        self.problem = problem
+        self.detail = detail
+
+
+class EncoderBusyError(EncoderError):
+    """Too many requests are waiting already."""
+
+
+class EncoderClosedError(EncoderError):
+    """The worker was stopped before the request was answered."""

@@ -1,0 +1,88 @@
+"""A model on disk: which files it has, and what tells it from every other model.
+
+The layout is what optimum-intel writes (`openvino_model.xml` with its `.bin`, `tokenizer.json`, `config.json`);
+an ONNX graph in the place of the OpenVINO one is as good.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import hashlib
+import json
+from pathlib import Path
+
+from .catalog import ModelSpec
+from .encoder import ModelFilesError
+
+_GRAPHS = ("openvino_model.xml", "model.onnx", "onnx/model.onnx")
+_TOKENIZER = "tokenizer.json"
+_CONFIG = "config.json"
+
+_WHOLE_BELOW = 64 * 2**20
+_SAMPLES = 256
+_SAMPLE_SIZE = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """The files of one model."""
+
+    graph: Path
+    weights: Path | None
+    tokenizer: Path
+    hidden_size: int | None
+
+    @classmethod
+    def open(cls, path: Path, spec: ModelSpec) -> ModelFolder:
+        """Find the files below a folder and hold them against the spec. Blocking.
+
+        Raises ModelFilesError: `folder_missing`, `file_missing`, `file_unreadable` or `wrong_dimension`.
+        """
+        if not path.is_dir():
+            raise ModelFilesError("folder_missing", str(path))
+        graph = next((path / name for name in _GRAPHS if (path / name).is_file()), None)
+        if graph is None:
+            raise ModelFilesError("file_missing", " / ".join(_GRAPHS))
+        weights = graph.with_suffix(".bin") if graph.suffix == ".xml" else None
+        tokenizer = path / _TOKENIZER
+        for needed in filter(None, (weights, tokenizer)):
+            if not needed.is_file():
+                raise ModelFilesError("file_missing", needed.name)
+        hidden_size = _hidden_size(path / _CONFIG)
+        if hidden_size not in (None, spec.dimension):
+            raise ModelFilesError("wrong_dimension", f"{hidden_size} ≠ {spec.dimension}")
+        return cls(graph, weights, tokenizer, hidden_size)
+
+    def fingerprint(self) -> str:
+        """Hash what decides the vectors: graph, weights and tokenizer, as 16 hex digits. Blocking.
+
+        Small files are read whole. Of weights above 64 MiB 256 blocks of 64 KiB spread over the file are read, and
+        its size: retrained or requantised weights differ everywhere, and a start must not read half a gigabyte.
+        """
+        digest = hashlib.sha256()
+        for file in filter(None, (self.graph, self.weights, self.tokenizer)):
+            digest.update(f"{file.name}:{file.stat().st_size};".encode())
+            for block in _blocks(file):
+                digest.update(block)
+        return digest.hexdigest()[:16]
+
+
+def _hidden_size(config: Path) -> int | None:
+    if not config.is_file():
+        return None
+    try:
+        size = json.loads(config.read_text("utf-8")).get("hidden_size")
+    except (ValueError, AttributeError) as err:
+        raise ModelFilesError("file_unreadable", config.name) from err
+    return size if isinstance(size, int) else None
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        if size <= _WHOLE_BELOW:
+            while block := stream.read(2**20):
+                yield block
+            return
+        for sample in range(_SAMPLES):
+            stream.seek(sample * (size - _SAMPLE_SIZE) // (_SAMPLES - 1))
+            yield stream.read(_SAMPLE_SIZE)

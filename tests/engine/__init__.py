@@ -1,0 +1,1 @@
+"""The engine, on the real all-MiniLM-L6-v2."""

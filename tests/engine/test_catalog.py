@@ -1,0 +1,44 @@
+"""The models that are offered."""
+
+from dataclasses import fields
+import hashlib
+
+from custom_components.semantic_home.engine import Pooling, load_catalog
+
+from .common import MINILM, MINILM_FOLDER, ROOT
+
+
+def test_the_models_and_their_shape() -> None:
+    catalog = load_catalog()
+    assert {model_id: (spec.dimension, spec.pooling, spec.max_tokens) for model_id, spec in catalog.items()} == {
+        "bge-m3": (1024, Pooling.CLS, 8192),
+        "all-minilm-l6-v2": (384, Pooling.MEAN, 256),
+    }
+
+
+def test_exactly_one_is_recommended_and_it_comes_first() -> None:
+    specs = list(load_catalog().values())
+    assert [spec.id for spec in specs if spec.recommended] == ["bge-m3"] == [specs[0].id]
+
+
+def test_entries_are_complete() -> None:
+    for model_id, spec in load_catalog().items():
+        assert model_id == spec.id
+        assert all(getattr(spec, field.name) is not None for field in fields(spec))
+        assert spec.title
+        assert spec.license
+        assert spec.heads[0] == "dense"
+        assert set(spec.heads) <= {"dense", "sparse", "multivector"}
+        assert spec.languages >= 1
+        assert 0 < spec.disk_mb <= spec.memory_mb
+        if spec.files:
+            assert abs(sum(file.size for file in spec.files) / 1e6 - spec.disk_mb) < 1
+
+
+def test_files_are_the_pinned_ones() -> None:
+    pins = dict(reversed(line.split()) for line in (ROOT / f".ci/pins/{MINILM}.sha256").read_text("utf-8").splitlines())
+    files = load_catalog()[MINILM].files
+    assert {file.name: file.sha256 for file in files} == pins
+    for file in files:
+        content = (MINILM_FOLDER / file.name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
