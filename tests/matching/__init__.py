@@ -1,0 +1,1 @@
+"""Matching: from words and numbers to a decision."""
