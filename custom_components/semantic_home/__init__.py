@@ -1,0 +1,67 @@
+"""Semantic Home: understands what people mean when they talk to their home, locally."""
+
+from pathlib import Path
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, HomeAssistantError
+from homeassistant.helpers import config_validation as cv, issue_registry as ir
+from homeassistant.helpers.typing import ConfigType
+
+from .const import DOMAIN
+from .index import NewerSchemaError, StoreError
+from .runtime import ISSUE_ENCODER, SemanticHome, SemanticHomeConfigEntry, database_path
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up the actions, which are there (and say why they cannot answer) without an entry too."""
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> bool:
+    """Set up the home of a config entry."""
+    home = SemanticHome(hass, entry)
+    try:
+        await home.async_start()
+    except StoreError as err:
+        await home.async_stop()
+        raise _setup_error(err) from err
+    entry.runtime_data = home
+
+    async def stop(_: Event) -> None:
+        await home.async_stop()
+
+    # Home Assistant does not unload entries when it stops, and the threads must not outlive it.
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
+    return True
+
+
+def _setup_error(err: StoreError) -> HomeAssistantError:
+    """Tell what only the user can mend from what may mend itself and is tried again."""
+    newer = isinstance(err, NewerSchemaError)
+    return (ConfigEntryError if newer else ConfigEntryNotReady)(
+        translation_domain=DOMAIN,
+        translation_key="newer_database" if newer else "database_unavailable",
+        translation_placeholders={"detail": str(err)},
+    )
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> bool:
+    """Stop the home of a config entry."""
+    await entry.runtime_data.async_stop()
+    return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
+    """Delete the index with its entry. A model's files are the user's and stay."""
+    ir.async_delete_issue(hass, DOMAIN, ISSUE_ENCODER)
+    await hass.async_add_executor_job(_delete_database, database_path(hass))
+
+
+def _delete_database(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

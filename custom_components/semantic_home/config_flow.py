@@ -1,0 +1,227 @@
+"""The dialogs: which model, from where; installed and tried before the entry exists."""
+
+import asyncio
+from collections.abc import Mapping
+import logging
+from pathlib import Path
+from typing import Any, override
+
+import voluptuous as vol
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlow,
+    OptionsFlowWithReload,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.requirements import (
+    RequirementsNotFound,
+    async_clear_install_history,
+    async_process_requirements,
+)
+
+from .const import (
+    CONF_FOLDER,
+    CONF_MODEL,
+    CONF_SCOPE,
+    DEFAULT_MODELS_FOLDER,
+    DOMAIN,
+    LOCAL_REQUIREMENTS,
+    SCOPE_ALL,
+    SCOPE_EXPOSED,
+)
+from .engine import Catalog, EncoderError, ModelFilesError, ModelSpec, OpenVINOEncoder, Role, load_catalog
+
+_LOGGER = logging.getLogger(__name__)
+
+_TITLE = "Semantic Home"
+
+
+class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Sets up the one home there is, and lets its model be changed."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    def __init__(self) -> None:
+        """Start with nothing chosen."""
+        self._spec: ModelSpec | None = None
+        self._folder = ""
+        self._install: asyncio.Task[None] | None = None
+        self._trial: asyncio.Task[None] | None = None
+        self._errors: dict[str, str] = {}
+        self._detail = ""
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        return SemanticHomeOptionsFlow()
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which model."""
+        catalog = await self.hass.async_add_executor_job(load_catalog)
+        if user_input is not None:
+            self._spec = catalog[user_input[CONF_MODEL]]
+            self._folder = f"{DEFAULT_MODELS_FOLDER}/{self._spec.id}"
+            return await self.async_step_folder()
+        model = vol.Required(CONF_MODEL, default=self._default_model(catalog))
+        return self.async_show_form(step_id="user", data_schema=vol.Schema({model: await self._models(catalog)}))
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask the same again for the entry that exists."""
+        return await self.async_step_user(user_input)
+
+    async def async_step_folder(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask where the model's files are."""
+        if user_input is not None:
+            self._folder = user_input[CONF_FOLDER].strip()
+            self._errors = {}
+            if await self.hass.async_add_executor_job(self._inside_config):
+                return await self.async_step_prepare()
+            self._errors = {CONF_FOLDER: "folder_outside"}
+        return self.async_show_form(
+            step_id="folder",
+            data_schema=vol.Schema({vol.Required(CONF_FOLDER, default=self._folder): TextSelector()}),
+            errors=self._errors,
+            description_placeholders={
+                "model": self._chosen.title,
+                "config": self.hass.config.config_dir,
+                "detail": self._detail,
+            },
+        )
+
+    async def async_step_prepare(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Install what runs a model here, then load the model and try it."""
+        if self._install is None:
+            async_clear_install_history(self.hass)
+            self._install = self.hass.async_create_task(
+                async_process_requirements(self.hass, DOMAIN, list(LOCAL_REQUIREMENTS), False), eager_start=False
+            )
+        if not self._install.done():
+            return self.async_show_progress(step_id="prepare", progress_action="install", progress_task=self._install)
+        if isinstance(error := self._install.exception(), RequirementsNotFound):
+            return self.async_show_progress_done(next_step_id="runtime_unavailable")
+        if error is not None:
+            return self.async_show_progress_done(next_step_id=self._failed(error))
+        if self._trial is None:
+            self._trial = self.hass.async_create_task(self._try_model())
+        if not self._trial.done():
+            return self.async_show_progress(step_id="prepare", progress_action="load", progress_task=self._trial)
+        error = self._trial.exception()
+        return self.async_show_progress_done(next_step_id=self._failed(error) if error else "finish")
+
+    async def async_step_folder_failed(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the folder again, saying what was wrong with it."""
+        self._install = self._trial = None
+        return await self.async_step_folder()
+
+    async def async_step_runtime_unavailable(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say that no model can run in this installation, and offer what can be done about it."""
+        self._install = self._trial = None
+        return self.async_show_menu(
+            step_id="runtime_unavailable",
+            menu_options=["prepare", "names_only"],
+            description_placeholders={"requirements": ", ".join(LOCAL_REQUIREMENTS)},
+        )
+
+    async def async_step_names_only(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Do without a model: names and spelling alone are matched."""
+        return self._finish({CONF_MODEL: None})
+
+    async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Keep the model that was tried."""
+        return self._finish({CONF_MODEL: self._chosen.id, CONF_FOLDER: self._folder})
+
+    @property
+    def _chosen(self) -> ModelSpec:
+        if self._spec is None:
+            raise RuntimeError("The step that chooses the model comes first")
+        return self._spec
+
+    def _finish(self, data: Mapping[str, Any]) -> ConfigFlowResult:
+        if self.source == SOURCE_RECONFIGURE:
+            return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data=data)
+        return self.async_create_entry(title=_TITLE, data=data)
+
+    def _default_model(self, catalog: Catalog) -> str:
+        if self.source == SOURCE_RECONFIGURE and (model := self._get_reconfigure_entry().data.get(CONF_MODEL)):
+            return str(model)
+        return next(spec.id for spec in catalog.values() if spec.recommended)
+
+    async def _models(self, catalog: Catalog) -> SelectSelector:
+        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        options = [
+            SelectOptionDict(value=spec.id, label=_label(spec, texts[f"component.{DOMAIN}.common.{_label_key(spec)}"]))
+            for spec in catalog.values()
+        ]
+        return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
+
+    def _inside_config(self) -> bool:
+        """Tell whether the folder, links followed, lies below the configuration directory. Blocking."""
+        config = Path(self.hass.config.config_dir).resolve()
+        return (config / self._folder).resolve().is_relative_to(config)
+
+    async def _try_model(self) -> None:
+        await self.hass.async_add_executor_job(_try_encoder, Path(self.hass.config.path(self._folder)), self._chosen)
+
+    def _failed(self, error: BaseException) -> str:
+        """Keep what the form is to say of the error, and name the step that shows it."""
+        if isinstance(error, ModelFilesError):
+            self._errors, self._detail = {CONF_FOLDER: error.problem}, error.detail
+        elif isinstance(error, EncoderError):
+            self._errors, self._detail = {CONF_FOLDER: "model_fails"}, str(error)
+        else:
+            _LOGGER.error("Preparing the model failed in an unexpected way", exc_info=error)
+            self._errors, self._detail = {"base": "unknown"}, str(error)
+        return "folder_failed"
+
+
+class SemanticHomeOptionsFlow(OptionsFlowWithReload):
+    """Preferences that do not touch the model."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which entities the index holds."""
+        if user_input is not None:
+            return self.async_create_entry(data=user_input)
+        scope = SelectSelector(SelectSelectorConfig(options=[SCOPE_EXPOSED, SCOPE_ALL], translation_key=CONF_SCOPE))
+        current = self.config_entry.options.get(CONF_SCOPE, SCOPE_EXPOSED)
+        return self.async_show_form(
+            step_id="init", data_schema=vol.Schema({vol.Required(CONF_SCOPE, default=current): scope})
+        )
+
+
+def _try_encoder(folder: Path, spec: ModelSpec) -> None:
+    """Load the model and answer one query with it. Blocking; raises EncoderError."""
+    encoder = OpenVINOEncoder(folder, spec)
+    try:
+        encoder.encode(["turn off the lamp next to the couch"], Role.QUERY)
+    finally:
+        encoder.close()
+
+
+def _label_key(spec: ModelSpec) -> str:
+    kind = "multilingual" if spec.languages > 1 else "english"
+    return f"model_{kind}_recommended" if spec.recommended else f"model_{kind}"
+
+
+def _label(spec: ModelSpec, text: str) -> str:
+    return text.format(
+        title=spec.title,
+        dimension=spec.dimension,
+        disk=spec.disk_mb,
+        memory=spec.memory_mb,
+        languages=spec.languages,
+    )

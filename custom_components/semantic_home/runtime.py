@@ -1,0 +1,271 @@
+"""SemanticHome: the one object behind a config entry. Everything that Home Assistant shows goes through it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+import logging
+from pathlib import Path
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.recorder import DATA_INSTANCE
+from homeassistant.requirements import RequirementsNotFound, async_process_requirements
+
+from .const import CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN, LOCAL_REQUIREMENTS, SCOPE_EXPOSED
+from .describe import TEMPLATE_VERSION
+from .engine import (
+    Encoder,
+    EncoderBusyError,
+    EncoderError,
+    EncoderWorker,
+    Lane,
+    ModelSpec,
+    OpenVINOEncoder,
+    Role,
+    load_catalog,
+)
+from .home_index import EntityFilter, HomeIndex, IndexStatus
+from .index import Document, Stamp, StoreError
+from .matching import Background, MatchRequest, MatchResult
+from .sync import HomeSync
+
+_LOGGER = logging.getLogger(__name__)
+
+type SemanticHomeConfigEntry = ConfigEntry[SemanticHome]
+
+_DATABASE_NAME = "semantic_home.db"
+_SQLITE_URL = "sqlite:///"
+# Read from the database at once; the encoder's worker cuts it into the pieces that a query may have to wait for.
+_TEXTS_A_ROUND = 64
+ISSUE_ENCODER = "encoder_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchAnswer:
+    """A match with what it was made with. `degraded`: names alone answered, or some vectors are still missing."""
+
+    result: MatchResult
+    model: str | None
+    generation: int | None
+    degraded: bool
+    took_ms: float
+
+
+class SemanticHome:
+    """Owns the encoder, the index and the synchronisation of one config entry."""
+
+    def __init__(self, hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
+        """Take the entry whose data say which model runs where."""
+        self._hass = hass
+        self._entry = entry
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{DOMAIN}-index")
+        self._index: HomeIndex | None = None
+        self._spec: ModelSpec | None = None
+        self._worker: EncoderWorker | None = None
+        self._encoder_task: asyncio.Task[None] | None = None
+        self._status = IndexStatus(0, 0, 0, None)
+        self._texts_waiting = asyncio.Event()
+        self._listeners: set[CALLBACK_TYPE] = set()
+        self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
+
+    @property
+    def model(self) -> str | None:
+        """The id of the model in use; None while names alone answer."""
+        return self._spec.id if self._spec and self._worker else None
+
+    @property
+    def status(self) -> IndexStatus:
+        """How far the index is."""
+        return self._status
+
+    @property
+    def degraded(self) -> bool:
+        """Whether answers are less than they will be: no model, or vectors still to be made."""
+        return self._worker is None or not self._status.complete
+
+    @callback
+    def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call the listener whenever the status has changed; call what is returned to end that."""
+        self._listeners.add(listener)
+        return partial(self._listeners.discard, listener)
+
+    async def async_start(self) -> None:
+        """Open the index and answer from it; the model and what has changed follow in the background.
+
+        Raises StoreError when the database cannot be opened.
+        """
+        self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
+        await self._refresh_status()
+        if self._entry.data.get(CONF_MODEL):
+            self._encoder_task = self._entry.async_create_background_task(
+                self._hass, self._run_encoder(), f"{DOMAIN} encoder"
+            )
+        self._sync.async_start()
+
+    async def async_stop(self) -> None:
+        """Stop everything and leave the database closed. Can be called twice."""
+        self._sync.async_stop()
+        if self._encoder_task is not None:
+            self._encoder_task.cancel()
+            # Loading, when it is cut off, stops the worker that it has begun.
+            await asyncio.wait([self._encoder_task])
+        if (worker := self._worker) is not None:
+            self._worker = None
+            await worker.stop()
+        if (index := self._index) is not None:
+            self._index = None
+            await self._in_thread(index.close)
+        await self._hass.async_add_executor_job(self._thread.shutdown)
+
+    async def async_match(self, request: MatchRequest, limits: EntityFilter) -> MatchAnswer:
+        """Find what a request means. Raises EncoderBusyError when too many ask at once, StoreError."""
+        started = time.monotonic()
+        vector = await self._query_vector(request.query)
+        result = await self._in_thread(self._open_index.match, request, limits, vector)
+        return MatchAnswer(
+            result=result,
+            model=self.model,
+            generation=self._status.generation,
+            degraded=vector is None or self.degraded,
+            took_ms=(time.monotonic() - started) * 1000,
+        )
+
+    async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
+        if self._worker is None:
+            raise EncoderError("no model")
+        return (await self._worker.encode(texts, Role.PASSAGE)).dense
+
+    async def async_rebuild(self) -> IndexStatus:
+        """Read the home again and make all vectors anew; the vectors follow in the background."""
+        await self._in_thread(self._open_index.forget_vectors)
+        await self._sync.async_flush(everything=True)
+        await self._index_changed()
+        return self._status
+
+    async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
+        """Hold exactly these documents of these kinds."""
+        await self._in_thread(self._open_index.reconcile, set(kinds), documents)
+        await self._index_changed()
+
+    async def async_update(self, documents: list[Document], removed_entities: list[str]) -> None:
+        """Add or change documents, and remove entities by source id."""
+        await self._in_thread(self._open_index.update, documents, removed_entities)
+        await self._index_changed()
+
+    async def _run_encoder(self) -> None:
+        """Load the model, then embed what has no vector, for as long as the entry is loaded."""
+        try:
+            worker, generation = await self._load_encoder()
+        except (EncoderError, RequirementsNotFound, StoreError) as err:
+            _LOGGER.error("The model does not run, names alone answer until it does: %s", err)
+            self._report_encoder(str(err))
+            return
+        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
+        self._worker = worker
+        await self._index_changed()
+        while True:
+            await self._texts_waiting.wait()
+            self._texts_waiting.clear()
+            try:
+                await self._embed_missing(worker, generation)
+            except (EncoderError, StoreError) as err:
+                # The next change of the home, or a rebuild, tries again.
+                _LOGGER.error("Some of the home could not be embedded: %s", err)
+
+    async def _load_encoder(self) -> tuple[EncoderWorker, int]:
+        model = self._entry.data[CONF_MODEL]
+        self._spec = (await self._hass.async_add_executor_job(load_catalog)).get(model)
+        if self._spec is None:
+            raise EncoderError(f"This version knows no model {model}")
+        await async_process_requirements(self._hass, DOMAIN, list(LOCAL_REQUIREMENTS), False)
+        folder = Path(self._hass.config.path(self._entry.data[CONF_FOLDER]))
+        worker = EncoderWorker(partial(OpenVINOEncoder, folder, self._spec), f"{DOMAIN}-encoder")
+        try:
+            encoder = await worker.start()
+            sentences = await self._hass.async_add_executor_job(Background.sentences)
+            background = await worker.encode(sentences, Role.QUERY, Lane.BULK)
+            generation = await self._in_thread(self._open_index.use, _stamp(self._spec, encoder), background.dense)
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker, generation.id
+
+    async def _embed_missing(self, worker: EncoderWorker, generation: int) -> None:
+        while texts := await self._in_thread(self._open_index.missing_texts, _TEXTS_A_ROUND):
+            vectors = await worker.encode(texts, Role.PASSAGE, Lane.BULK)
+            await self._in_thread(self._open_index.add_vectors, generation, texts, vectors.dense)
+            await self._refresh_status()
+        await self._in_thread(self._open_index.prune)
+
+    async def _query_vector(self, query: str) -> NDArray[np.float32] | None:
+        if self._worker is None:
+            return None
+        try:
+            encoded = await self._worker.encode([query], Role.QUERY)
+        except EncoderBusyError:
+            raise
+        except EncoderError as err:
+            _LOGGER.warning("The model did not answer, names alone do: %s", err)
+            return None
+        vector: NDArray[np.float32] = encoded.dense[0]
+        return vector
+
+    async def _index_changed(self) -> None:
+        await self._refresh_status()
+        self._texts_waiting.set()
+
+    async def _refresh_status(self) -> None:
+        self._status = await self._in_thread(self._open_index.status)
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _report_encoder(self, detail: str) -> None:
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            ISSUE_ENCODER,
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key=ISSUE_ENCODER,
+            translation_placeholders={"detail": detail},
+        )
+
+    @property
+    def _open_index(self) -> HomeIndex:
+        if self._index is None:
+            raise StoreError("The index is closed")
+        return self._index
+
+    async def _in_thread[*Arguments, Result](
+        self, function: Callable[[*Arguments], Result], *arguments: *Arguments
+    ) -> Result:
+        return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
+
+
+def database_path(hass: HomeAssistant) -> Path:
+    """Where the index lies: beside the recorder's file, or in the configuration directory when it has none."""
+    recorder = hass.data.get(DATA_INSTANCE)
+    if recorder is not None and recorder.db_url.startswith(f"{_SQLITE_URL}/"):
+        return Path(recorder.db_url.removeprefix(_SQLITE_URL)).with_name(_DATABASE_NAME)
+    return Path(hass.config.path(_DATABASE_NAME))
+
+
+def _stamp(spec: ModelSpec, encoder: Encoder) -> Stamp:
+    return Stamp(
+        model_id=spec.id,
+        revision=encoder.revision,
+        precision=spec.precision,
+        pooling=spec.pooling,
+        query_prefix=spec.query_prefix,
+        passage_prefix=spec.passage_prefix,
+        template_version=TEMPLATE_VERSION,
+        dimension=encoder.dimension,
+    )

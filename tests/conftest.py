@@ -1,0 +1,55 @@
+"""Fixtures for all tests: a Home Assistant that knows this integration, and the real model."""
+
+from pathlib import Path
+import shutil
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+
+# Before Home Assistant puts its own configuration directory first on the path, whose custom_components would win.
+import custom_components  # noqa: F401
+from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAIN
+
+from .house import Home, async_set_up, async_wait_complete
+
+ROOT = Path(__file__).parent.parent
+MINILM = "all-minilm-l6-v2"
+MINILM_FOLDER = ROOT / ".models" / MINILM
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Give each test a configuration directory of its own: there is a real database in it."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture
+def model_folder(hass: HomeAssistant) -> str:
+    """Lay the real model below the configuration directory, and give its place there."""
+    folder = f"semantic_home_models/{MINILM}"
+    shutil.copytree(MINILM_FOLDER, hass.config.path(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(enable_custom_integrations: None) -> None:
+    """Let every test load the integration."""
+
+
+@pytest.fixture
+async def home(hass: HomeAssistant) -> Home:
+    """A small house with rooms, names and aliases, all of it in Home Assistant's own registries."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    return Home(hass)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, home: Home, model_folder: str) -> MockConfigEntry:
+    """Set up the integration in that house, with the real model, and wait for its vectors."""
+    entry = MockConfigEntry(domain=DOMAIN, title="Semantic Home", data={CONF_MODEL: MINILM, CONF_FOLDER: model_folder})
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    return entry

@@ -1,0 +1,204 @@
+"""Every way through the dialogs, ending in a real set-up wherever a model can run."""
+
+from pathlib import Path
+import sys
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.requirements import RequirementsNotFound
+
+from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
+
+from .conftest import MINILM
+from .house import Home, async_wait_complete
+
+INSTALL = "custom_components.semantic_home.config_flow.async_process_requirements"
+
+
+async def to_folder(hass: HomeAssistant, model: str = MINILM) -> ConfigFlowResult:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: model})
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
+    return result
+
+
+async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None) -> ConfigFlowResult:
+    """Answer a step, and watch the progress that follows to its end."""
+    result = await hass.config_entries.flow.async_configure(flow_id, data)
+    while result["type"] is FlowResultType.SHOW_PROGRESS:
+        await hass.async_block_till_done()
+        result = await hass.config_entries.flow.async_configure(flow_id)
+    return result
+
+
+@pytest.mark.usefixtures("home")
+async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder: str) -> None:
+    result = await to_folder(hass)
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: f" {model_folder} "})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == {CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
+    entry = result["result"]
+    assert entry.state is ConfigEntryState.LOADED
+    await async_wait_complete(entry)
+    assert entry.runtime_data.model == MINILM
+
+
+@pytest.mark.usefixtures("home")
+async def test_progress_says_what_it_is_doing(hass: HomeAssistant, model_folder: str) -> None:
+    result = await to_folder(hass)
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_FOLDER: model_folder})
+    assert (result["type"], result["step_id"]) == (FlowResultType.SHOW_PROGRESS, "prepare")
+    assert result["progress_action"] == "install"
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
+
+
+async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    schema = result["data_schema"].schema
+    options = schema[CONF_MODEL].config["options"]
+    assert [option["value"] for option in options] == ["bge-m3", MINILM]
+    for fact in ("BGE-M3", "recommended", "1024", "568 MB", "790 MB", "100 languages"):
+        assert fact in options[0]["label"]
+    for fact in ("384", "English"):
+        assert fact in options[1]["label"]
+    assert next(iter(schema)).default() == "bge-m3"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("model", "spoil", "folder", "error"),
+    [
+        (MINILM, None, "../elsewhere", "folder_outside"),
+        (MINILM, None, "/etc", "folder_outside"),
+        (MINILM, None, "semantic_home_models/nothing", "folder_missing"),
+        (MINILM, ("model.onnx", None), None, "file_missing"),
+        (MINILM, ("tokenizer.json", None), None, "file_missing"),
+        (MINILM, ("model.onnx", b"not a model"), None, "file_unreadable"),
+        (MINILM, ("tokenizer.json", b"{}"), None, "file_unreadable"),
+        (MINILM, ("config.json", b"["), None, "file_unreadable"),
+        ("bge-m3", None, None, "wrong_dimension"),
+    ],
+)
+async def test_a_bad_folder_is_explained_and_can_be_mended(
+    hass: HomeAssistant,
+    model_folder: str,
+    model: str,
+    spoil: tuple[str, bytes | None] | None,
+    folder: str | None,
+    error: str,
+) -> None:
+    saved = None
+    if spoil is not None:
+        file = Path(hass.config.path(model_folder)) / spoil[0]
+        saved = file.read_bytes()
+        if spoil[1] is None:
+            file.unlink()
+        else:
+            file.write_bytes(spoil[1])
+    result = await to_folder(hass, model)
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: folder or model_folder})
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
+    assert result["errors"] == {CONF_FOLDER: error}
+    if error != "folder_outside":
+        assert result["description_placeholders"]["detail"]
+    if model == MINILM:
+        if saved is not None:
+            file.write_bytes(saved)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        await async_wait_complete(result["result"])
+
+
+@pytest.mark.usefixtures("home")
+async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: HomeAssistant, model_folder: str) -> None:
+    with patch(INSTALL, side_effect=RequirementsNotFound(DOMAIN, ["openvino"])):
+        result = await to_folder(hass)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+        assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
+        assert "openvino" in result["description_placeholders"]["requirements"]
+        result = await submit(hass, result["flow_id"], {"next_step_id": "prepare"})
+        assert result["type"] is FlowResultType.MENU, "trying again asks again"
+        result = await submit(hass, result["flow_id"], {"next_step_id": "names_only"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"] == {CONF_MODEL: None}
+    response = await hass.services.async_call(
+        DOMAIN, "match_devices", {"query": "Schalte die Stehlampe aus"}, blocking=True, return_response=True
+    )
+    assert response["entity_ids"] == ["light.sofa_lamp"]
+    assert (response["model"], response["generation"], response["degraded"]) == (None, None, True)
+    assert response["candidates"][0]["scores"]["dense"] is None
+
+
+@pytest.mark.usefixtures("home")
+async def test_retry_goes_on_when_the_installation_works_at_last(hass: HomeAssistant, model_folder: str) -> None:
+    with patch(INSTALL, side_effect=RequirementsNotFound(DOMAIN, ["openvino"])):
+        result = await to_folder(hass)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    result = await submit(hass, result["flow_id"], {"next_step_id": "prepare"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await async_wait_complete(result["result"])
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_runtime_that_breaks_is_an_error_of_the_form(
+    hass: HomeAssistant, model_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    result = await to_folder(hass)
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert result["errors"] == {CONF_FOLDER: "model_fails"}
+    assert result["description_placeholders"]["detail"] == "tokenizers"
+
+
+@pytest.mark.usefixtures("home")
+async def test_what_nobody_expected_is_logged_and_shown(
+    hass: HomeAssistant, model_folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with patch("custom_components.semantic_home.config_flow.OpenVINOEncoder", side_effect=MemoryError("no memory")):
+        result = await to_folder(hass)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert result["errors"] == {"base": "unknown"}
+    assert "no memory" in caplog.text
+
+
+async def test_there_is_one_home(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "single_instance_allowed")
+
+
+async def test_reconfigure_from_names_alone_to_a_model(hass: HomeAssistant, home: Home, model_folder: str) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: None})
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    result = await entry.start_reconfigure_flow(hass)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: MINILM})
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert entry.data == {CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+
+    result = await entry.start_reconfigure_flow(hass)
+    assert next(iter(result["data_schema"].schema)).default() == MINILM
+
+
+async def test_options_widen_the_scope(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    before = entry.runtime_data.status.documents
+    home.add("sensor", "humidity", "Cellar humidity", None)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "init")
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {CONF_SCOPE: "all"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    # The new sensor, and the front door's lock: neither is exposed to Assist by default.
+    assert entry.runtime_data.status.documents == before + 2

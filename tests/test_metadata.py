@@ -1,0 +1,156 @@
+"""What hassfest and HACS would check, and what they would not: that code, texts and documentation agree."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from homeassistant.helpers import selector
+
+from custom_components.semantic_home import services
+from custom_components.semantic_home.const import LOCAL_REQUIREMENTS, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
+from custom_components.semantic_home.engine import load_catalog
+
+from .conftest import ROOT
+
+PACKAGE = ROOT / "custom_components" / "semantic_home"
+SOURCE = "\n".join(file.read_text("utf-8") for file in sorted(PACKAGE.glob("*.py")))
+README = ROOT / "README.md"
+
+SCHEMAS = {
+    "match_devices": services.MATCH_DEVICES_SCHEMA,
+    "generate_embeddings": services.GENERATE_EMBEDDINGS_SCHEMA,
+    "rebuild_index": services.REBUILD_INDEX_SCHEMA,
+}
+QUALITY_RULES = 54
+
+
+def load(name: str) -> Any:
+    text = (PACKAGE / name).read_text("utf-8")
+    return json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
+
+
+MANIFEST = load("manifest.json")
+ENGLISH = load("translations/en.json")
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(tree, str):
+        return {prefix: tree}
+    children = (flat(child, f"{prefix}.{name}".strip(".")) for name, child in tree.items())
+    return {key: text for child in children for key, text in child.items()}
+
+
+def service_fields(name: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for field, description in ((load("services.yaml")[name] or {}).get("fields") or {}).items():
+        fields |= description.get("fields", {field: description})
+    return fields
+
+
+def test_manifest() -> None:
+    keys = list(MANIFEST)
+    assert keys[:2] == ["domain", "name"]
+    assert keys[2:] == sorted(keys[2:])
+    assert MANIFEST["domain"] == PACKAGE.name
+    assert {"codeowners", "documentation", "issue_tracker", "version", "iot_class", "config_flow"} <= MANIFEST.keys()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", MANIFEST["version"])
+    assert f'version = "{MANIFEST["version"]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_what_musl_cannot_install_is_not_required() -> None:
+    required = {re.split(r"[<>=]", requirement)[0].lower() for requirement in MANIFEST["requirements"]}
+    assert required == {"alembic", "numpy", "sqlalchemy"}
+    development = (ROOT / ".ci" / "pins" / "development.txt").read_text()
+    for requirement in LOCAL_REQUIREMENTS:
+        assert f"\n{requirement} " in development, "tests run with another version than users get"
+
+
+def test_home_of_the_project_is_the_manifests() -> None:
+    home = MANIFEST["documentation"]
+    assert MANIFEST["issue_tracker"] == f"{home}/issues"
+    assert f'urls.Homepage = "{home}"' in (ROOT / "pyproject.toml").read_text()
+    mentioned = set(re.findall(r"https://github\.com/semantic-home/[\w-]+", README.read_text("utf-8")))
+    assert mentioned == {home}
+
+
+def test_hacs() -> None:
+    hacs = json.loads((ROOT / "hacs.json").read_text())
+    assert hacs.keys() <= {"name", "homeassistant", "render_readme", "zip_release", "filename", "country"}
+    assert hacs["name"] == MANIFEST["name"]
+    assert (PACKAGE / "brand" / "icon.png").is_file()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_service_is_described(name: str) -> None:
+    schema = {str(key): key for key in SCHEMAS[name].schema}
+    fields = service_fields(name)
+    assert fields.keys() == schema.keys()
+    texts = ENGLISH["services"][name]
+    assert texts.keys() >= {"name", "description"}
+    assert texts.get("fields", {}).keys() == fields.keys()
+    for field, description in fields.items():
+        assert description.get("required", False) == type(schema[field]).__name__.startswith("Required")
+        selector.validate_selector(description["selector"])
+    assert name in load("icons.json")["services"]
+
+
+def test_every_key_that_code_raises_has_a_text_and_the_other_way_round() -> None:
+    raised = set(re.findall(r'translation_key="(\w+)"', SOURCE))
+    raised |= set(re.findall(r'"(unknown_\w+)"', SOURCE))
+    raised |= {"busy", "failed", "newer_database", "database_unavailable"}
+    assert raised == set(ENGLISH["exceptions"])
+
+
+def test_every_problem_of_a_folder_has_a_text() -> None:
+    engine = "\n".join(file.read_text("utf-8") for file in (PACKAGE / "engine").glob("*.py"))
+    problems = set(re.findall(r'ModelFilesError\("(\w+)"', engine))
+    assert problems | {"folder_outside", "model_fails", "unknown"} == set(ENGLISH["config"]["error"])
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "translations").glob("*.json")), ids=lambda file: file.stem)
+def test_translations_are_complete_and_well_formed(file: Path) -> None:
+    texts, english = flat(json.loads(file.read_text("utf-8"))), flat(ENGLISH)
+    assert texts.keys() == english.keys()
+    for key, text in texts.items():
+        assert text == text.strip() != "", key
+        assert "http" not in text and not re.search(r"</?\w+>", text), key
+        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", english[key])), key
+
+
+def test_limits_in_texts_are_those_of_the_code() -> None:
+    fields = ENGLISH["services"]
+    assert f"{MAX_QUERY_LENGTH} characters" in fields["match_devices"]["fields"]["query"]["description"]
+    assert f"1 to {MAX_TEXTS} texts" in fields["generate_embeddings"]["fields"]["texts"]["description"]
+    assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]
+
+
+def test_quality_scale_is_complete() -> None:
+    rules = load("quality_scale.yaml")["rules"]
+    assert len(rules) == QUALITY_RULES
+    for rule, verdict in rules.items():
+        status = verdict if isinstance(verdict, str) else verdict["status"]
+        assert status in {"done", "todo", "exempt"}, rule
+        assert isinstance(verdict, str) or verdict["comment"], rule
+
+
+def test_readme_names_every_model_and_action() -> None:
+    readme = README.read_text("utf-8")
+    for spec in load_catalog().values():
+        assert spec.title in readme
+    for name in SCHEMAS:
+        assert f"semantic_home.{name}" in readme
+
+
+def test_actions_of_workflows_are_pinned() -> None:
+    used = re.findall(r"uses: (\S+)", "\n".join(file.read_text() for file in (ROOT / ".github").rglob("*.yml")))
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_continuous_integration_runs_the_readmes_test_command() -> None:
+    assert "exec scripts/test\n" in (ROOT / ".ci" / "run").read_text()
+    assert "\nscripts/test" in README.read_text("utf-8")

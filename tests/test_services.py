@@ -1,0 +1,214 @@
+"""The actions, on a real index with the real model."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.setup import async_setup_component
+
+from custom_components.semantic_home.const import DOMAIN
+
+from .house import Home, async_let_sync, async_wait_complete
+
+
+async def match(hass: HomeAssistant, query: str, context: Context | None = None, **data: Any) -> dict[str, Any]:
+    response = await hass.services.async_call(
+        DOMAIN, "match_devices", {"query": query, **data}, blocking=True, return_response=True, context=context
+    )
+    assert response is not None
+    return response
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize(
+    ("query", "entity_id"),
+    [
+        ("turn off the lamp next to the couch", "light.sofa_lamp"),
+        ("Schalte die Stehlampe aus", "light.sofa_lamp"),
+        ("öffne das Garagentor", "cover.garage"),
+        ("is the tellevision on?", "media_player.tv"),
+        ("switch the kitchen lights on", "light.kitchen_ceiling"),
+    ],
+)
+async def test_match(hass: HomeAssistant, query: str, entity_id: str) -> None:
+    response = await match(hass, query)
+    assert (response["decision"], response["entity_ids"]) == ("match", [entity_id])
+    assert response["candidates"][0]["entity_id"] == entity_id
+    assert response["confidence"] == response["candidates"][0]["confidence"] > 0.5
+    assert response["model"] == "all-minilm-l6-v2"
+    assert response["degraded"] is False
+
+
+@pytest.mark.usefixtures("entry")
+async def test_none_and_ambiguous(hass: HomeAssistant) -> None:
+    nothing = await match(hass, "what is the capital of France?")
+    assert (nothing["decision"], nothing["entity_ids"]) == ("none", [])
+    assert nothing["confidence"] > 0.5
+
+    question = await match(hass, "turn on the light")
+    assert question["decision"] == "ambiguous"
+    assert len(question["entity_ids"]) > 1
+    assert all(entity_id.startswith("light.") for entity_id in question["entity_ids"])
+
+
+@pytest.mark.usefixtures("entry")
+async def test_candidates_explain_themselves(hass: HomeAssistant) -> None:
+    response = await match(hass, "Schalte die Stehlampe aus", limit=3)
+    assert len(response["candidates"]) == 3
+    best = response["candidates"][0]
+    assert (best["name"], best["area"]) == ("Sofa lamp", "Living room")
+    assert best["reason"] == {"channel": "lexical", "text": "Stehlampe"}
+    assert best["scores"]["lexical"] == 1.0
+    assert set(best["scores"]) == {"dense", "lexical", "coverage", "place", "kind"}
+    confidences = [candidate["confidence"] for candidate in response["candidates"]]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        ({"area_id": "kitchen"}, {"kitchen"}),
+        ({"floor_id": ["upstairs"]}, {"bedroom"}),
+        ({"area_id": ["kitchen", "bedroom"], "domain": "light"}, {"kitchen", "bedroom"}),
+    ],
+)
+async def test_filters_of_place(hass: HomeAssistant, home: Home, limits: dict[str, Any], found: set[str]) -> None:
+    response = await match(hass, "turn on the light", limit=50, **limits)
+    areas = {home.entities.async_get(candidate["entity_id"]).area_id for candidate in response["candidates"]}
+    assert areas == found
+
+
+@pytest.mark.usefixtures("entry")
+async def test_filters_of_kind(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    response = await match(hass, "open it", limit=50, domain="cover")
+    assert {candidate["entity_id"] for candidate in response["candidates"]} == {"cover.blinds", "cover.garage"}
+
+    label = home.labels.async_create("Dangerous")
+    home.entities.async_update_entity("cover.garage", labels={label.label_id}, device_class="garage")
+    await async_let_sync(hass, entry)
+    for limits in ({"label_id": label.label_id}, {"device_class": "garage"}):
+        response = await match(hass, "open it", limit=50, **limits)
+        assert [candidate["entity_id"] for candidate in response["candidates"]] == ["cover.garage"]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_asking_satellite_breaks_the_tie(hass: HomeAssistant, home: Home) -> None:
+    satellite = home.devices.async_get_or_create(
+        config_entry_id=home.config_entry.entry_id, identifiers={("house", "satellite")}
+    )
+    home.devices.async_update_device(satellite.id, area_id="kitchen")
+    without = await match(hass, "turn on the light", limit=50)
+    within = await match(hass, "turn on the light", limit=50, device_id=satellite.id)
+
+    def confidence(response: dict[str, Any], entity_id: str) -> float:
+        return next(c["confidence"] for c in response["candidates"] if c["entity_id"] == entity_id)
+
+    assert confidence(within, "light.kitchen_ceiling") > confidence(without, "light.kitchen_ceiling")
+
+
+@pytest.mark.usefixtures("entry")
+async def test_min_confidence_turns_a_match_into_none(hass: HomeAssistant) -> None:
+    response = await match(hass, "turn off the lamp next to the couch", min_confidence=1)
+    assert (response["decision"], response["entity_ids"]) == ("none", [])
+    assert response["candidates"][0]["entity_id"] == "light.sofa_lamp"
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"query": " \n "}, "empty_text"),
+        ({"query": "x" * 501}, "text_too_long"),
+        ({"query": "light", "area_id": "cellar"}, "unknown_area"),
+        ({"query": "light", "floor_id": "roof"}, "unknown_floor"),
+        ({"query": "light", "label_id": "none"}, "unknown_label"),
+        ({"query": "light", "device_id": "nowhere"}, "unknown_device"),
+    ],
+)
+async def test_match_refuses_bad_input(hass: HomeAssistant, data: dict[str, Any], key: str) -> None:
+    with pytest.raises(ServiceValidationError) as raised:
+        await hass.services.async_call(DOMAIN, "match_devices", data, blocking=True, return_response=True)
+    assert (raised.value.translation_domain, raised.value.translation_key) == (DOMAIN, key)
+    assert str(raised.value) != key, "the message was not found in the translations"
+    assert (await match(hass, "sofa lamp"))["decision"] == "match"
+
+
+@pytest.mark.usefixtures("entry")
+async def test_longest_query(hass: HomeAssistant) -> None:
+    assert (await match(hass, "sofa lamp ".ljust(500, "x")))["took_ms"] > 0
+
+
+async def test_without_an_entry_the_action_says_so(hass: HomeAssistant, home: Home) -> None:
+    assert await async_setup_component(hass, DOMAIN, {})
+    with pytest.raises(ServiceValidationError) as raised:
+        await match(hass, "light")
+    assert raised.value.translation_key is not None
+
+
+@pytest.mark.usefixtures("entry")
+async def test_answers_are_bounded_by_what_the_caller_may_read(hass: HomeAssistant) -> None:
+    user = MockUser().add_to_hass(hass)
+    user.mock_policy({"entities": {"entity_ids": {"light.kitchen_ceiling": {"read": True}}}})
+    response = await match(hass, "turn off the lamp next to the couch", Context(user_id=user.id), limit=50)
+    assert [candidate["entity_id"] for candidate in response["candidates"]] == ["light.kitchen_ceiling"]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_generate_embeddings(hass: HomeAssistant) -> None:
+    response = await hass.services.async_call(
+        DOMAIN, "generate_embeddings", {"texts": ["sofa", "couch", "garage"]}, blocking=True, return_response=True
+    )
+    vectors = np.array(response["embeddings"])
+    assert vectors.shape == (3, response["dimension"]) == (3, 384)
+    assert response["model"] == "all-minilm-l6-v2"
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize(
+    ("texts", "key"),
+    [
+        ([], "wrong_number_of_texts"),
+        (["a"] * 101, "wrong_number_of_texts"),
+        (["a", " "], "empty_text"),
+        (["x" * 4001], "text_too_long"),
+    ],
+)
+async def test_embeddings_refuse_bad_input(hass: HomeAssistant, texts: list[str], key: str) -> None:
+    with pytest.raises(ServiceValidationError) as raised:
+        await hass.services.async_call(
+            DOMAIN, "generate_embeddings", {"texts": texts}, blocking=True, return_response=True
+        )
+    assert raised.value.translation_key == key
+
+
+@pytest.mark.usefixtures("entry")
+async def test_embeddings_of_the_greatest_request(hass: HomeAssistant) -> None:
+    response = await hass.services.async_call(
+        DOMAIN, "generate_embeddings", {"texts": ["y" * 4000] * 100}, blocking=True, return_response=True
+    )
+    assert len(response["embeddings"]) == 100
+
+
+async def test_rebuild_makes_all_vectors_anew(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    before = entry.runtime_data.status
+    response = await hass.services.async_call(DOMAIN, "rebuild_index", {}, blocking=True, return_response=True)
+    assert response["documents"] == before.documents
+    assert response["embedded"] < response["texts"] == before.texts
+    await async_wait_complete(entry)
+    assert entry.runtime_data.status == before
+    assert (await match(hass, "turn off the lamp next to the couch"))["entity_ids"] == ["light.sofa_lamp"]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_only_admins_rebuild(hass: HomeAssistant, hass_read_only_user: MockUser) -> None:
+    with pytest.raises(Unauthorized):
+        await hass.services.async_call(
+            DOMAIN, "rebuild_index", {}, blocking=True, context=Context(user_id=hass_read_only_user.id)
+        )

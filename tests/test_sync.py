@@ -1,0 +1,191 @@
+"""The index follows the home: what is added, renamed, moved, hidden or removed, and nothing else."""
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.semantic_home.home_index import HomeIndex
+from custom_components.semantic_home.index import Document
+from custom_components.semantic_home.sync import HomeSync
+
+from .house import ENTITIES, Home, async_let_sync
+from .test_services import match
+
+
+async def find(hass: HomeAssistant, query: str) -> str | None:
+    response = await match(hass, query)
+    return response["entity_ids"][0] if response["decision"] == "match" else None
+
+
+def documents(entry: MockConfigEntry) -> dict[str, Document]:
+    index: HomeIndex = entry.runtime_data._index
+    held = index._documents.values()
+    return {str(document.metadata.get("entity_id", document.source_id)): document for document in held}
+
+
+@pytest.fixture
+def encoded(entry: MockConfigEntry) -> Any:
+    """Collect the passages that are embedded from here on."""
+    texts: list[str] = []
+    worker = entry.runtime_data._worker
+    encode = worker.encode
+
+    async def record(wanted: list[str], role: str, *args: Any) -> Any:
+        if role == "passage":
+            texts.extend(wanted)
+        return await encode(wanted, role, *args)
+
+    with patch.object(worker, "encode", record):
+        yield texts
+
+
+async def test_texts_of_an_entity(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    document = documents(entry)["light.sofa_lamp"]
+    assert document.source_id == home.entities.async_get("light.sofa_lamp").id
+    assert document.views == ("Sofa lamp", "Stehlampe", "Sofa lamp, Light, Living room, Ground floor")
+    assert document.metadata["kind_words"] == ["Light"]
+    assert documents(entry)["ground_floor"].views == ("Ground floor", "downstairs")
+
+
+@pytest.mark.usefixtures("entry")
+async def test_unexposed_entities_are_not_there(hass: HomeAssistant) -> None:
+    response = await match(hass, "lock the front door", limit=50)
+    assert "lock.front_door" not in [candidate["entity_id"] for candidate in response["candidates"]]
+
+
+async def test_rename_embeds_that_entity_alone(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, encoded: list[str]
+) -> None:
+    home.entities.async_update_entity("light.kitchen_ceiling", name="Chandelier")
+    await async_let_sync(hass, entry)
+    assert await find(hass, "light the chandelier") == "light.kitchen_ceiling"
+    assert sorted(encoded) == ["Chandelier", "Chandelier, Light, Kitchen, Ground floor"]
+
+
+async def test_new_entity(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    assert await find(hass, "switch on the aquarium pump") is None
+    home.add("switch", "aquarium", "Aquarium pump", "bedroom")
+    await async_let_sync(hass, entry)
+    assert await find(hass, "switch on the aquarium pump") == "switch.aquarium"
+
+
+async def test_entity_without_registry_entry(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    hass.states.async_set("light.yaml", "on", {"friendly_name": "Disco ball"})
+    await async_let_sync(hass, entry)
+    assert await find(hass, "spin the disco ball") == "light.yaml"
+    hass.states.async_set("light.yaml", "on", {"friendly_name": "Mirror sphere"})
+    await async_let_sync(hass, entry)
+    assert documents(entry)["light.yaml"].views[0] == "Mirror sphere"
+    hass.states.async_remove("light.yaml")
+    await async_let_sync(hass, entry)
+    assert "light.yaml" not in documents(entry)
+
+
+async def test_removed_entity_leaves(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    home.entities.async_remove("light.sofa_lamp")
+    hass.states.async_remove("light.sofa_lamp")
+    await async_let_sync(hass, entry)
+    assert "light.sofa_lamp" not in documents(entry)
+    response = await match(hass, "sofa lamp", limit=50)
+    assert "light.sofa_lamp" not in [candidate["entity_id"] for candidate in response["candidates"]]
+
+
+async def test_new_entity_id_keeps_the_document(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, encoded: list[str]
+) -> None:
+    before = documents(entry)["light.sofa_lamp"]
+    home.entities.async_update_entity("light.sofa_lamp", new_entity_id="light.couch")
+    hass.states.async_remove("light.sofa_lamp")
+    hass.states.async_set("light.couch", "off", {"friendly_name": "Sofa lamp"})
+    await async_let_sync(hass, entry)
+    after = documents(entry)["light.couch"]
+    assert (after.source_id, after.views) == (before.source_id, before.views)
+    assert "light.sofa_lamp" not in documents(entry)
+    assert await find(hass, "sofa lamp") == "light.couch"
+    assert encoded == []
+
+
+async def test_exposure(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    async_expose_entity(hass, "conversation", "light.sofa_lamp", False)
+    async_expose_entity(hass, "conversation", "lock.front_door", True)
+    await async_let_sync(hass, entry)
+    assert "light.sofa_lamp" not in documents(entry)
+    assert await find(hass, "sperr die Haustür auf") == "lock.front_door"
+
+
+async def test_area_floor_and_device_names_enter_the_texts(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry
+) -> None:
+    home.areas.async_update("living_room", name="Parlour", aliases={"den"})
+    home.floors.async_update("ground_floor", name="Below")
+    device = home.devices.async_get_or_create(
+        config_entry_id=home.config_entry.entry_id, identifiers={("house", "hue")}, name="Hue bulb"
+    )
+    home.entities.async_update_entity("light.sofa_lamp", device_id=device.id)
+    await async_let_sync(hass, entry)
+    assert documents(entry)["light.sofa_lamp"].views[-1] == "Sofa lamp, Light, Parlour, Below, Hue bulb"
+    assert documents(entry)["living_room"].views == ("Parlour", "den")
+
+    home.devices.async_update_device(device.id, name_by_user="Reading bulb")
+    await async_let_sync(hass, entry)
+    assert documents(entry)["light.sofa_lamp"].views[-1].endswith("Reading bulb")
+
+
+async def test_removed_area_leaves(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    home.areas.async_delete("bedroom")
+    await async_let_sync(hass, entry)
+    assert "bedroom" not in documents(entry)
+    assert documents(entry)["light.bedside"].metadata["area_id"] is None
+
+
+async def test_states_and_options_change_nothing(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, encoded: list[str]
+) -> None:
+    with patch.object(HomeSync, "_reconcile") as reconcile, patch.object(HomeSync, "_update") as update:
+        hass.states.async_set("light.sofa_lamp", "on", {"friendly_name": "Sofa lamp", "brightness": 200})
+        home.entities.async_update_entity_options("light.sofa_lamp", "weather", {"unit": "K"})
+        await async_let_sync(hass, entry)
+    reconcile.assert_not_called()
+    update.assert_not_called()
+    assert encoded == []
+
+
+async def test_changes_in_a_burst_are_taken_in_once(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    with patch.object(HomeIndex, "update", autospec=True, side_effect=HomeIndex.update) as update:
+        for domain, object_id, name, *_ in ENTITIES[:4]:
+            home.entities.async_update_entity(f"{domain}.{object_id}", name=f"{name} new")
+        await async_let_sync(hass, entry)
+    assert update.call_count == 1
+    assert len(update.call_args.args[1]) == 4
+
+
+async def test_aliases(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    home.entities.async_update_entity("vacuum.robot", aliases=[er.COMPUTED_NAME, "R2D2"])
+    await async_let_sync(hass, entry)
+    assert await find(hass, "send R2D2 home") == "vacuum.robot"
+
+
+async def test_a_failed_write_is_made_good_by_the_next_change(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = entry.runtime_data._index._store
+    with patch.object(type(database), "upsert", side_effect=_disk_full):
+        home.entities.async_update_entity("light.sofa_lamp", name="Reading lamp")
+        await async_let_sync(hass, entry)
+    assert "could not take in" in caplog.text
+    home.entities.async_update_entity("media_player.tv", name="Telly")
+    await async_let_sync(hass, entry)
+    assert documents(entry)["light.sofa_lamp"].views[0] == "Reading lamp"
+    assert documents(entry)["media_player.tv"].views[0] == "Telly"
+
+
+def _disk_full(*_: Any) -> None:
+    from custom_components.semantic_home.index import StoreError  # noqa: PLC0415
+
+    raise StoreError("database or disk is full")
