@@ -1,0 +1,217 @@
+"""Ask a real Home Assistant which devices are meant, and show its answers in a table. See scripts/demo."""
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
+import signal
+import sys
+import time
+
+from . import semantic_home
+from .client import Client, JsonObject, RefusedError, connect
+from .console import Progress, table
+from .flow import FlowFailedError
+from .folder import CHECKOUT, MODELS_FOLDER, FolderInUseError, HomeFolder
+from .home import Home, furnish
+from .log import complaints
+from .onboarding import Login, log_in
+from .process import HomeAssistantDiedError, HomeAssistantProcess
+
+HEADINGS = ("Query", "Decision", "Entities", "Confidence", "ms", "")
+CANDIDATE_HEADINGS = ("", "Candidate", "Name", "Area", "Confidence", "Dense", "Lexical", "Reason")
+SHOWN_CANDIDATES = 3
+EXPECTED_ERRORS = (
+    FileNotFoundError,
+    FlowFailedError,
+    FolderInUseError,
+    HomeAssistantDiedError,
+    RefusedError,
+    TimeoutError,
+)
+NOT_YET = f"""\
+bge-m3 does not work in the demo yet: downloading it comes with a later release. To try it now, run
+`scripts/demo --serve`, put a model folder made by optimum-intel into .demo/config/{MODELS_FOLDER}/bge-m3
+and choose "Reconfigure" in the integration's menu in the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query and, unless it is the user's own, the answer it should get."""
+
+    query: str
+    decision: str | None = None
+    entity_ids: tuple[str, ...] = ()
+
+    def is_answered_by(self, response: JsonObject) -> bool:
+        """Tell whether the answer is the expected one; an own question expects nothing."""
+        if self.decision is None:
+            return True
+        right_decision: bool = response["decision"] == self.decision
+        return right_decision and (not self.entity_ids or set(self.entity_ids) == set(response["entity_ids"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question and what Home Assistant responded."""
+
+    question: Question
+    response: JsonObject
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether this is the expected answer."""
+        return self.question.is_answered_by(self.response)
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    options = _parse(sys.argv[1:])
+    if options.model != semantic_home.MODEL:
+        print(NOT_YET, file=sys.stderr)
+        return 2
+    # Ending the demo from outside must stop its Home Assistant as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        folder = HomeFolder(CHECKOUT / ".demo")
+        with folder.claimed():
+            return _run(options, folder)
+    except KeyboardInterrupt:
+        return 130
+    except EXPECTED_ERRORS as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace, folder: HomeFolder) -> int:
+    progress = Progress(float(os.environ.get("DEMO_STARTED_AT") or time.time()))
+    if options.fresh:
+        folder.forget()
+    folder.lay_out(semantic_home.MODEL)
+    progress.say("Starting Home Assistant")
+    process = HomeAssistantProcess(folder)
+    try:
+        process.start()
+        login, passed = asyncio.run(_demonstrate(process, progress, _questions(options.query), as_json=options.json))
+        if options.serve:
+            _serve(process, login)
+    finally:
+        process.stop()
+        clean = _log_is_clean(folder)
+    return 0 if clean and passed else 1
+
+
+async def _demonstrate(
+    process: HomeAssistantProcess, progress: Progress, questions: Sequence[Question], *, as_json: bool
+) -> tuple[Login, bool]:
+    async with connect(process.url) as stranger:
+        client, login = await log_in(stranger, process.folder)
+        version = (await client.wait_until_started())["version"]
+        progress.say(f"Home Assistant {version} is running; looking after its home")
+        async with client.websocket() as socket:
+            await furnish(socket, Home.load())
+        if not await client.entries(semantic_home.DOMAIN):
+            progress.say("Adding Semantic Home through its config flow")
+            await semantic_home.add(client, lambda shown: progress.say(_describe(shown)))
+        progress.say("Waiting for the index")
+        await semantic_home.wait_for_index(client)
+        answers = [await _ask(client, questions[0])]
+        first = progress.seconds
+        progress.say("First match")
+        answers += [await _ask(client, question) for question in questions[1:]]
+    if as_json:
+        print(json.dumps([answer.response for answer in answers], ensure_ascii=False, indent=2))
+    else:
+        _show(answers)
+    print(f"\nFirst match {first:.1f} s after the start.", flush=True)
+    return login, all(answer.is_right for answer in answers)
+
+
+async def _ask(client: Client, question: Question) -> Answer:
+    return Answer(question, await semantic_home.match(client, question.query))
+
+
+def _describe(shown: JsonObject) -> str:
+    action = {"install": "installing the packages that run the model", "load": "loading the model"}
+    said = shown.get("progress_action", "")
+    return f"Home Assistant is {action.get(said, said)}"
+
+
+def _show(answers: Sequence[Answer]) -> None:
+    print()
+    print(table(HEADINGS, [_row(answer) for answer in answers], right=frozenset({3, 4})))
+    for answer in answers:
+        if answer.question.decision is None:
+            _show_candidates(answer)
+        elif not answer.is_right:
+            expected = ", ".join(answer.question.entity_ids)
+            print(f"\nExpected for {answer.question.query!r}: {answer.question.decision} {expected}")
+            _show_candidates(answer)
+
+
+def _row(answer: Answer) -> tuple[str, ...]:
+    response = answer.response
+    mark = "" if answer.question.decision is None else "✓" if answer.is_right else "✗"
+    entities = ", ".join(response["entity_ids"]) or "-"
+    figures = f"{response['confidence']:.2f}", f"{response['took_ms']:.1f}"
+    return answer.question.query, response["decision"], entities, *figures, mark
+
+
+def _show_candidates(answer: Answer) -> None:
+    candidates = answer.response["candidates"][:SHOWN_CANDIDATES]
+    if candidates:
+        print(f"\nCandidates for {answer.question.query!r}:")
+        print(table(CANDIDATE_HEADINGS, [_candidate(*numbered) for numbered in enumerate(candidates, 1)]))
+
+
+def _candidate(rank: int, candidate: JsonObject) -> tuple[str, ...]:
+    scores = (_score(candidate["scores"].get(channel)) for channel in ("dense", "lexical"))
+    place = candidate["name"], candidate["area"] or "-"
+    reason = ": ".join(candidate["reason"].values())
+    return str(rank), candidate["entity_id"], *place, f"{candidate['confidence']:.2f}", *scores, reason
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
+
+
+def _serve(process: HomeAssistantProcess, login: Login) -> None:
+    print(f"\nHome Assistant: {process.url}  user: {login.user}  password: {login.password}")
+    print("It keeps running until you press Ctrl-C.", flush=True)
+    try:
+        while process.is_running():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print("\nStopping ...", file=sys.stderr, flush=True)
+
+
+def _log_is_clean(folder: HomeFolder) -> bool:
+    found = complaints(folder.log)
+    if found:
+        print(f"\nHome Assistant complained about Semantic Home ({folder.log}):", file=sys.stderr)
+        print("\n".join(found), file=sys.stderr)
+    return not found
+
+
+def _questions(own: Sequence[str]) -> list[Question]:
+    if own:
+        return [Question(query) for query in own]
+    prepared = json.loads(Path(__file__).with_name("queries.json").read_text(encoding="utf-8"))
+    return [Question(item["query"], item["decision"], tuple(item["entity_ids"])) for item in prepared]
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("query", nargs="*", help="ask this instead of the prepared questions")
+    parser.add_argument("--json", action="store_true", help="show the whole responses instead of a table")
+    parser.add_argument("--serve", action="store_true", help="keep Home Assistant running for a browser")
+    parser.add_argument("--model", choices=(semantic_home.MODEL, "bge-m3"), default=semantic_home.MODEL)
+    parser.add_argument("--fresh", action="store_true", help="forget the home of earlier runs")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""A real Home Assistant process, set up and asked from outside: the whole path at once.
+
+One process serves all tests of this file, in their order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+import math
+import sqlite3
+import time
+
+import pytest
+import pytest_socket
+
+from .harness import semantic_home
+from .harness.client import Client, CommandRefusedError, JsonObject, RefusedError, connect
+from .harness.flow import FlowFailedError
+from .harness.folder import HomeFolder
+from .harness.home import Home, furnish
+from .harness.log import complaints
+from .harness.onboarding import log_in
+from .harness.process import PYTHON, HomeAssistantProcess
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(900)]
+
+DOMAIN = semantic_home.DOMAIN
+SOFA_LAMP = "light.living_room_rgbww_lights"
+COUCH = "turn off the lamp next to the couch"
+PATIENCE_SECONDS = 30
+
+
+@dataclass
+class House:
+    """The running home and what went wrong in it so far."""
+
+    process: HomeAssistantProcess
+    complaints: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        async with connect(self.process.url) as stranger:
+            client, _ = await log_in(stranger, self.process.folder)
+            yield client
+
+    def stop(self) -> None:
+        self.process.stop()
+        self.complaints += complaints(self.process.folder.log)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    if not PYTHON.exists():
+        pytest.fail("The end-to-end tests need a Home Assistant to start: run scripts/setup demo models")
+    # The fixture that does this for a test comes too late for a whole module.
+    pytest_socket.enable_socket()
+    folder = HomeFolder(tmp_path_factory.mktemp("home"))
+    folder.lay_out(semantic_home.MODEL)
+    with HomeAssistantProcess(folder) as process:
+        house = House(process)
+        asyncio.run(_settle_in(house))
+        yield house
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[Client]:
+    async with house.client() as client:
+        yield client
+
+
+async def _settle_in(house: House) -> None:
+    async with house.client() as client:
+        await client.wait_until_started()
+        async with client.websocket() as socket:
+            await furnish(socket, Home.load())
+
+
+async def _eventually[T](ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool]) -> T:
+    """Ask until the answer is right or patience ends; return the last answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = await ask()
+        if is_right(answer) or time.monotonic() > deadline:
+            return answer
+        await asyncio.sleep(0.2)
+
+
+async def _entry(client: Client) -> JsonObject:
+    [entry] = await client.entries(DOMAIN)
+    return entry
+
+
+async def test_furnishing_twice_changes_nothing(client: Client):
+    async with client.websocket() as socket:
+        assert await furnish(socket, Home.load()) == 0
+
+
+async def test_flow_names_the_field_of_a_folder_that_cannot_be_used(client: Client):
+    with pytest.raises(FlowFailedError, match="folder"):
+        await semantic_home.add(client, folder="../elsewhere")
+    with pytest.raises(FlowFailedError, match="folder"):
+        await semantic_home.add(client, folder="semantic_home_models/missing")
+    assert await client.entries(DOMAIN) == []
+
+
+async def test_flow_sets_the_integration_up(client: Client):
+    shown: list[str] = []
+    result = await semantic_home.add(client, lambda progress: shown.append(progress["progress_action"]))
+    assert result["type"] == "create_entry"
+    assert {"install", "load"} >= set(shown) != set()
+    assert (await _entry(client))["state"] == "loaded"
+
+
+async def test_only_one_entry_is_possible(client: Client):
+    with pytest.raises(FlowFailedError, match="single_instance_allowed"):
+        await semantic_home.add(client)
+
+
+async def test_the_index_fills(client: Client):
+    await semantic_home.wait_for_index(client)
+
+
+async def test_couch_lamp_is_found(client: Client):
+    response = await semantic_home.match(client, COUCH)
+    assert (response["decision"], response["entity_ids"]) == ("match", [SOFA_LAMP])
+    assert response["model"] == semantic_home.MODEL
+    best = response["candidates"][0]
+    assert (best["entity_id"], best["name"], best["area"]) == (SOFA_LAMP, "Sofa lamp", "Living Room")
+    assert 0 < best["confidence"] <= response["confidence"] <= 1
+    assert best["reason"]
+
+
+async def test_what_is_no_device_matches_nothing(client: Client):
+    response = await semantic_home.match(client, "what is the capital of France")
+    assert (response["decision"], response["entity_ids"]) == ("none", [])
+
+
+async def test_filters_limit_the_answer(client: Client):
+    response = await semantic_home.match(client, "lamp", area_id="bedroom", domain="light")
+    assert {candidate["entity_id"] for candidate in response["candidates"]} == {"light.bed_light"}
+
+
+async def test_what_is_not_exposed_is_not_found(client: Client):
+    response = await semantic_home.match(client, "openable lock", limit=50)
+    assert "lock.openable_lock" not in {candidate["entity_id"] for candidate in response["candidates"]}
+
+
+async def test_rename_is_noticed(client: Client):
+    async with client.websocket() as socket:
+        [entry] = (await socket.command("config/entity_registry/get_entries", entity_ids=[SOFA_LAMP])).values()
+
+        async def rename(name: str) -> list[JsonObject]:
+            await socket.command("config/device_registry/update", device_id=entry["device_id"], name_by_user=name)
+            return await _eventually(
+                lambda: _candidates(client, name),
+                lambda candidates: bool(candidates) and candidates[0]["name"] == name,
+            )
+
+        candidates = await rename("Zeppelin")
+        assert (candidates[0]["entity_id"], candidates[0]["name"]) == (SOFA_LAMP, "Zeppelin")
+        candidates = await rename("Sofa lamp")
+        assert (candidates[0]["entity_id"], candidates[0]["name"]) == (SOFA_LAMP, "Sofa lamp")
+
+
+async def _candidates(client: Client, query: str) -> list[JsonObject]:
+    candidates: list[JsonObject] = (await semantic_home.match(client, query))["candidates"]
+    return candidates
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "key"),
+    [
+        ({"query": "  "}, "query must not be empty", "empty_text"),
+        ({"query": "x" * 501}, "501 characters", "text_too_long"),
+        ({"query": "light", "area_id": "atlantis"}, "no area atlantis", "unknown_area"),
+    ],
+)
+async def test_bad_input_is_explained(client: Client, data: JsonObject, said: str, key: str):
+    with pytest.raises(RefusedError, match=said) as over_rest:
+        await client.action(DOMAIN, "match_devices", data)
+    assert over_rest.value.status == 400
+    async with client.websocket() as socket:
+        with pytest.raises(CommandRefusedError) as over_websocket:
+            await socket.action(DOMAIN, "match_devices", data)
+    assert over_websocket.value.error["code"] == "service_validation_error"
+    assert over_websocket.value.error["translation_key"] == key
+
+
+async def test_embeddings_are_unit_vectors(client: Client):
+    response = await client.action(DOMAIN, "generate_embeddings", {"texts": ["couch", "sofa", "tax return"]})
+    assert (response["dimension"], response["model"]) == (384, semantic_home.MODEL)
+    couch, sofa, tax_return = response["embeddings"]
+    for vector in (couch, sofa, tax_return):
+        assert len(vector) == 384
+        assert math.hypot(*vector) == pytest.approx(1, abs=1e-5)
+    assert math.sumprod(couch, sofa) > math.sumprod(couch, tax_return)
+
+
+async def test_rebuild_makes_all_vectors_anew(client: Client, house: House):
+    _mark_vectors(house.process.folder)
+    response = await client.action(DOMAIN, "rebuild_index")
+    assert response["documents"] > 0
+    await semantic_home.wait_for_index(client)
+    assert _marked_vectors(house.process.folder) == 0
+    assert (await semantic_home.match(client, COUCH))["entity_ids"] == [SOFA_LAMP]
+
+
+async def test_reload(client: Client):
+    entry = await _entry(client)
+    answer = await client.post(f"/api/config/config_entries/entry/{entry['entry_id']}/reload")
+    assert not answer["require_restart"]
+    await semantic_home.wait_for_index(client)
+
+
+async def test_unloaded_it_says_so_and_comes_back(client: Client):
+    entry = await _entry(client)
+    async with client.websocket() as socket:
+
+        async def disable(by: str | None) -> None:
+            await socket.command("config_entries/disable", entry_id=entry["entry_id"], disabled_by=by)
+
+        await disable("user")
+        assert (await _entry(client))["state"] == "not_loaded"
+        with pytest.raises(RefusedError) as refused:
+            await semantic_home.match(client, COUCH)
+        assert refused.value.status == 400
+        await disable(None)
+    assert (await _entry(client))["state"] == "loaded"
+    await semantic_home.wait_for_index(client)
+    assert (await semantic_home.match(client, COUCH))["entity_ids"] == [SOFA_LAMP]
+
+
+async def test_restart_keeps_the_vectors(house: House):
+    async with house.client() as client:
+        before = await semantic_home.match(client, COUCH)
+    house.stop()
+    marked = _mark_vectors(house.process.folder)
+    house.process.start()
+    async with house.client() as client:
+        await client.wait_until_started()
+        await semantic_home.wait_for_index(client)
+        after = await semantic_home.match(client, COUCH)
+    assert (after["entity_ids"], after["generation"]) == (before["entity_ids"], before["generation"])
+    assert _marked_vectors(house.process.folder) == marked > 0
+
+
+def test_nothing_in_the_log_is_ours(house: House):
+    house.stop()
+    assert "\n".join(house.complaints) == ""
+
+
+def _mark_vectors(folder: HomeFolder) -> int:
+    """Mark all vectors in a column that this model leaves empty; a vector made anew has no mark."""
+    with _database(folder) as database:
+        return database.execute("UPDATE vector SET multivector = x'00'").rowcount
+
+
+def _marked_vectors(folder: HomeFolder) -> int:
+    with _database(folder) as database:
+        [[count]] = database.execute("SELECT count(*) FROM vector WHERE multivector = x'00'")
+    return int(count)
+
+
+def _database(folder: HomeFolder) -> sqlite3.Connection:
+    return sqlite3.connect(folder.config / "semantic_home.db", timeout=10)
