@@ -35,8 +35,10 @@ def model_folder(hass: HomeAssistant) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _custom_integrations(enable_custom_integrations: None) -> None:
-    """Let every test load the integration."""
+def _custom_integrations(request: pytest.FixtureRequest) -> None:
+    """Let every test that has a Home Assistant load the integration; the others need not pay for one."""
+    if "hass" in request.fixturenames:
+        request.getfixturevalue("enable_custom_integrations")
 
 
 @pytest.fixture

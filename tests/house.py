@@ -99,8 +99,8 @@ async def async_wait_complete(entry: MockConfigEntry) -> None:
     unsubscribe()
 
 
-async def async_let_sync(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+async def async_let_sync(hass: HomeAssistant, entry: MockConfigEntry, seconds: float = 5) -> None:
     """Let the debounced synchronisation run now, and wait for the vectors of what it found."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await hass.async_block_till_done()
     await async_wait_complete(entry)

@@ -14,19 +14,12 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.requirements import RequirementsNotFound
 
 from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
+from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
 
 from .conftest import MINILM
 from .house import Home, async_wait_complete
 
 INSTALL = "custom_components.semantic_home.config_flow.async_process_requirements"
-
-
-async def to_folder(hass: HomeAssistant, model: str = MINILM) -> ConfigFlowResult:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: model})
-    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
-    return result
 
 
 async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None) -> ConfigFlowResult:
@@ -35,6 +28,18 @@ async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None)
     while result["type"] is FlowResultType.SHOW_PROGRESS:
         await hass.async_block_till_done()
         result = await hass.config_entries.flow.async_configure(flow_id)
+    return result
+
+
+async def choose(hass: HomeAssistant, model: str) -> ConfigFlowResult:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    return await submit(hass, result["flow_id"], {CONF_MODEL: model})
+
+
+async def to_folder(hass: HomeAssistant, model: str = MINILM) -> ConfigFlowResult:
+    result = await choose(hass, model)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
     return result
 
 
@@ -52,19 +57,25 @@ async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder
 
 @pytest.mark.usefixtures("home")
 async def test_progress_says_what_it_is_doing(hass: HomeAssistant, model_folder: str) -> None:
-    result = await to_folder(hass)
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: MINILM})
+    assert (result["type"], result["progress_action"]) == (FlowResultType.SHOW_PROGRESS, "install")
+    await hass.async_block_till_done()
+    result = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert result["step_id"] == "folder"
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_FOLDER: model_folder})
-    assert (result["type"], result["step_id"]) == (FlowResultType.SHOW_PROGRESS, "prepare")
-    assert result["progress_action"] == "install"
+    assert (result["type"], result["progress_action"]) == (FlowResultType.SHOW_PROGRESS, "load")
+    # The dialog is closed: nothing is set up, and nothing goes on.
     hass.config_entries.flow.async_abort(result["flow_id"])
     await hass.async_block_till_done()
+    assert hass.config_entries.async_entries(DOMAIN) == []
 
 
 async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     schema = result["data_schema"].schema
     options = schema[CONF_MODEL].config["options"]
-    assert [option["value"] for option in options] == ["bge-m3", MINILM]
+    assert [option["value"] for option in options] == ["bge-m3", MINILM, "names_only"]
     for fact in ("BGE-M3", "recommended", "1024", "568 MB", "790 MB", "100 languages"):
         assert fact in options[0]["label"]
     for fact in ("384", "English"):
@@ -78,6 +89,7 @@ async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
     [
         (MINILM, None, "../elsewhere", "folder_outside"),
         (MINILM, None, "/etc", "folder_outside"),
+        (MINILM, None, "nu\0l", "folder_outside"),
         (MINILM, None, "semantic_home_models/nothing", "folder_missing"),
         (MINILM, ("model.onnx", None), None, "file_missing"),
         (MINILM, ("tokenizer.json", None), None, "file_missing"),
@@ -118,13 +130,13 @@ async def test_a_bad_folder_is_explained_and_can_be_mended(
 
 
 @pytest.mark.usefixtures("home")
-async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: HomeAssistant, model_folder: str) -> None:
-    with patch(INSTALL, side_effect=RequirementsNotFound(DOMAIN, ["openvino"])):
-        result = await to_folder(hass)
-        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+@pytest.mark.parametrize("problem", [RequirementsNotFound(DOMAIN, ["openvino"]), FileNotFoundError("uv")])
+async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: HomeAssistant, problem: Exception) -> None:
+    with patch(INSTALL, side_effect=problem):
+        result = await choose(hass, MINILM)
         assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
         assert "openvino" in result["description_placeholders"]["requirements"]
-        result = await submit(hass, result["flow_id"], {"next_step_id": "prepare"})
+        result = await submit(hass, result["flow_id"], {"next_step_id": "install"})
         assert result["type"] is FlowResultType.MENU, "trying again asks again"
         result = await submit(hass, result["flow_id"], {"next_step_id": "names_only"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -140,22 +152,37 @@ async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: Home
 @pytest.mark.usefixtures("home")
 async def test_retry_goes_on_when_the_installation_works_at_last(hass: HomeAssistant, model_folder: str) -> None:
     with patch(INSTALL, side_effect=RequirementsNotFound(DOMAIN, ["openvino"])):
-        result = await to_folder(hass)
-        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
-    result = await submit(hass, result["flow_id"], {"next_step_id": "prepare"})
+        result = await choose(hass, MINILM)
+    result = await submit(hass, result["flow_id"], {"next_step_id": "install"})
+    assert result["step_id"] == "folder"
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await async_wait_complete(result["result"])
 
 
 @pytest.mark.usefixtures("home")
-async def test_a_runtime_that_breaks_is_an_error_of_the_form(
+async def test_a_runtime_that_cannot_be_imported_is_unavailable(
     hass: HomeAssistant, model_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     result = await to_folder(hass)
     result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_model_that_does_not_answer_is_an_error_of_the_form(hass: HomeAssistant, model_folder: str) -> None:
+    result = await to_folder(hass)
+    with patch.object(OpenVINOEncoder, "encode", side_effect=EncoderError("out of memory")):
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
     assert result["errors"] == {CONF_FOLDER: "model_fails"}
-    assert result["description_placeholders"]["detail"] == "tokenizers"
+    assert result["description_placeholders"]["detail"] == "out of memory"
+
+
+@pytest.mark.usefixtures("home")
+async def test_no_model_can_be_chosen_anywhere(hass: HomeAssistant) -> None:
+    result = await choose(hass, "names_only")
+    assert (result["type"], result["data"]) == (FlowResultType.CREATE_ENTRY, {CONF_MODEL: None})
 
 
 @pytest.mark.usefixtures("home")
@@ -180,15 +207,18 @@ async def test_reconfigure_from_names_alone_to_a_model(hass: HomeAssistant, home
     assert await hass.config_entries.async_setup(entry.entry_id)
     result = await entry.start_reconfigure_flow(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: MINILM})
-    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert next(iter(result["data_schema"].schema)).default() == "names_only"
+    result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: f"./{model_folder}"})
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
-    assert entry.data == {CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
+    assert entry.data == {CONF_MODEL: MINILM, CONF_FOLDER: f"./{model_folder}"}
     await hass.async_block_till_done()
     await async_wait_complete(entry)
 
     result = await entry.start_reconfigure_flow(hass)
     assert next(iter(result["data_schema"].schema)).default() == MINILM
+    result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
+    assert next(iter(result["data_schema"].schema)).default() == f"./{model_folder}", "the entry's own folder"
 
 
 async def test_options_widen_the_scope(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:

@@ -1,5 +1,7 @@
 """Set-up, unload, reload, removal, and what happens when something is missing or broken."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 import shutil
 import sqlite3
@@ -7,25 +9,41 @@ import threading
 from unittest.mock import patch
 
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.requirements import RequirementsNotFound
+from homeassistant.util import dt as dt_util
 
 from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAIN
 from custom_components.semantic_home.engine import OpenVINOEncoder
+from custom_components.semantic_home.home_index import HomeIndex
+from custom_components.semantic_home.index import StoreError
 from custom_components.semantic_home.runtime import ISSUE_ENCODER
 
 from .conftest import MINILM
-from .house import async_set_up, async_wait_complete
+from .house import Home, async_let_sync, async_set_up, async_wait_complete
 from .test_services import match
+
+HomeIndex_use, HomeIndex_add_vectors, HomeIndex_update = HomeIndex.use, HomeIndex.add_vectors, HomeIndex.update
 
 
 def our_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(DOMAIN)]
+
+
+async def wait_for_issue(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Wait until the model is said not to run."""
+    reported = asyncio.Event()
+    unsubscribe = entry.runtime_data.async_listen(reported.set)
+    async with asyncio.timeout(60):
+        while ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None:
+            reported.clear()
+            await reported.wait()
+    unsubscribe()
 
 
 async def test_unload_leaves_nothing_behind(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -101,9 +119,7 @@ async def test_a_lost_model_degrades_and_comes_back(hass: HomeAssistant, entry: 
     folder = Path(hass.config.path(entry.data[CONF_FOLDER]))
     shutil.move(folder, folder.with_name("away"))
     await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
-    await entry.runtime_data._encoder_task
-
+    await wait_for_issue(hass, entry)
     issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER)
     assert issue is not None
     assert "folder_missing" in issue.translation_placeholders["detail"]
@@ -111,8 +127,9 @@ async def test_a_lost_model_degrades_and_comes_back(hass: HomeAssistant, entry: 
     assert (response["entity_ids"], response["degraded"]) == (["light.sofa_lamp"], True)
 
     shutil.move(folder.with_name("away"), folder)
-    await hass.config_entries.async_reload(entry.entry_id)
-    await async_wait_complete(entry)
+    with patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await async_wait_complete(entry)
     assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
     assert (await match(hass, "Schalte die Stehlampe aus"))["degraded"] is False
 
@@ -125,8 +142,11 @@ async def test_a_runtime_gone_after_an_update_degrades(hass: HomeAssistant, mode
         side_effect=RequirementsNotFound(DOMAIN, ["openvino"]),
     ):
         await async_set_up(hass, entry)
-        await entry.runtime_data._encoder_task
-    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is not None
+        await wait_for_issue(hass, entry)
+
+    hass.config_entries.async_update_entry(entry, data={CONF_MODEL: None})
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None, "without a model nothing is wrong"
 
 
 @pytest.mark.usefixtures("home")
@@ -159,3 +179,75 @@ async def test_removing_the_entry_removes_the_index(hass: HomeAssistant, entry: 
     assert await hass.config_entries.async_remove(entry.entry_id)
     assert not list(Path(hass.config.config_dir).glob("semantic_home.db*"))
     assert Path(hass.config.path("semantic_home_models")).is_dir(), "the user's own files stay"
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("failure", [StoreError("disk I/O error"), PermissionError("model.onnx")])
+async def test_whatever_keeps_the_model_from_running_is_reported_and_tried_again(
+    hass: HomeAssistant, model_folder: str, failure: Exception
+) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: MINILM, CONF_FOLDER: model_folder})
+    failing = [failure]
+
+    def fail_once(*args: object) -> object:
+        if failing:
+            raise failing.pop()
+        return HomeIndex_use(*args)
+
+    with (
+        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+        patch.object(HomeIndex, "use", autospec=True, side_effect=fail_once),
+        patch("custom_components.semantic_home.runtime.ir.async_create_issue") as report,
+    ):
+        await async_set_up(hass, entry)
+        await async_wait_complete(entry)
+    assert str(failure) in report.call_args.kwargs["translation_placeholders"]["detail"]
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
+
+
+async def test_embedding_goes_on_after_a_failure(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    failures = [StoreError("disk I/O error")]
+
+    def fail_once(*args: object) -> None:
+        if failures:
+            raise failures.pop()
+        HomeIndex_add_vectors(*args)
+
+    with (
+        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+        patch.object(HomeIndex, "add_vectors", autospec=True, side_effect=fail_once),
+    ):
+        home.add("switch", "aquarium", "Aquarium pump", "bedroom")
+        await async_let_sync(hass, entry)
+    assert failures == []
+    assert (await match(hass, "switch on the aquarium pump"))["entity_ids"] == ["switch.aquarium"]
+
+
+async def test_a_failed_set_up_of_any_kind_leaves_no_thread(hass: HomeAssistant, home: Home) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: None})
+    entry.add_to_hass(hass)
+    with patch.object(HomeIndex, "status", side_effect=ValueError("a row that cannot be read")):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert our_threads() == []
+
+
+async def test_unload_during_a_change_is_silent(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+
+    def slow(*args: object) -> bool:
+        writing.set()
+        go_on.wait(30)
+        return HomeIndex_update(*args)
+
+    with patch.object(HomeIndex, "update", autospec=True, side_effect=slow):
+        home.entities.async_update_entity("light.sofa_lamp", name="Reading lamp")
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))
+        assert await hass.async_add_executor_job(writing.wait, 30)
+        unloading = hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+        go_on.set()
+        assert await unloading
+    await hass.async_block_till_done()
+    assert our_threads() == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

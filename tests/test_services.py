@@ -159,6 +159,28 @@ async def test_answers_are_bounded_by_what_the_caller_may_read(hass: HomeAssista
 
 
 @pytest.mark.usefixtures("entry")
+async def test_scores_tell_nothing_of_what_the_caller_may_not_read(hass: HomeAssistant) -> None:
+    user = MockUser().add_to_hass(hass)
+    user.mock_policy({"entities": {"entity_ids": {"light.kitchen_ceiling": {"read": True}}}})
+
+    async def seen(query: str) -> dict[str, Any]:
+        response = await match(hass, query, Context(user_id=user.id))
+        scores: dict[str, Any] = response["candidates"][0]["scores"]
+        return scores | {"dense": None}
+
+    assert await seen("kitchen lights boiler") == await seen("kitchen lights submarine")
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize("domain", ["vacuum", "scene", "fan", "climate"])
+async def test_the_only_one_of_its_kind_is_not_meant_by_everything(hass: HomeAssistant, domain: str) -> None:
+    for query in ("tell me a joke", "asdf", "who won the match yesterday", "it is nice in here"):
+        response = await match(hass, query, domain=domain)
+        assert len(response["candidates"]) == 1
+        assert response["decision"] == "none", query
+
+
+@pytest.mark.usefixtures("entry")
 async def test_generate_embeddings(hass: HomeAssistant) -> None:
     response = await hass.services.async_call(
         DOMAIN, "generate_embeddings", {"texts": ["sofa", "couch", "garage"]}, blocking=True, return_response=True

@@ -1,20 +1,27 @@
 """The index follows the home: what is added, renamed, moved, hidden or removed, and nothing else."""
 
+from datetime import timedelta
+import threading
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE
+from homeassistant.core import CoreState, HomeAssistant, State
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
+from custom_components.semantic_home.const import DOMAIN
+from custom_components.semantic_home.describe import describe_entity
 from custom_components.semantic_home.home_index import HomeIndex
-from custom_components.semantic_home.index import Document
+from custom_components.semantic_home.index import Document, StoreError
 from custom_components.semantic_home.sync import HomeSync
 
-from .house import ENTITIES, Home, async_let_sync
+from .house import ENTITIES, Home, async_let_sync, async_wait_complete
 from .test_services import match
 
 
@@ -171,21 +178,87 @@ async def test_aliases(hass: HomeAssistant, home: Home, entry: MockConfigEntry) 
     assert await find(hass, "send R2D2 home") == "vacuum.robot"
 
 
-async def test_a_failed_write_is_made_good_by_the_next_change(
+async def test_a_failed_write_is_tried_again_by_itself(
     hass: HomeAssistant, home: Home, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = entry.runtime_data._index._store
-    with patch.object(type(database), "upsert", side_effect=_disk_full):
-        home.entities.async_update_entity("light.sofa_lamp", name="Reading lamp")
+    home.entities.async_update_entity("light.sofa_lamp", name="Reading lamp")
+    with patch.object(HomeIndex, "update", side_effect=StoreError("database or disk is full")):
         await async_let_sync(hass, entry)
     assert "could not take in" in caplog.text
-    home.entities.async_update_entity("media_player.tv", name="Telly")
-    await async_let_sync(hass, entry)
+    assert documents(entry)["light.sofa_lamp"].views[0] == "Sofa lamp"
+    await async_let_sync(hass, entry, seconds=100)
+    assert documents(entry)["light.sofa_lamp"].views[0] == "Reading lamp"
+
+
+async def test_a_failed_rebuild_says_so(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    with (
+        patch.object(HomeIndex, "reconcile", side_effect=StoreError("database or disk is full")),
+        pytest.raises(HomeAssistantError, match="disk is full"),
+    ):
+        await hass.services.async_call(DOMAIN, "rebuild_index", {}, blocking=True)
+    await async_wait_complete(entry)
+
+
+async def test_a_change_during_a_slow_write_is_not_lost(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry
+) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    update = HomeIndex.update
+
+    def slow(*args: Any) -> bool:
+        writing.set()
+        go_on.wait(30)
+        return update(*args)
+
+    with patch.object(HomeIndex, "update", autospec=True, side_effect=slow):
+        home.entities.async_update_entity("light.sofa_lamp", name="Reading lamp")
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))
+        assert await hass.async_add_executor_job(writing.wait, 30)
+        home.entities.async_update_entity("media_player.tv", name="Telly")
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+        go_on.set()
+        await hass.async_block_till_done()
     assert documents(entry)["light.sofa_lamp"].views[0] == "Reading lamp"
     assert documents(entry)["media_player.tv"].views[0] == "Telly"
 
 
-def _disk_full(*_: Any) -> None:
-    from custom_components.semantic_home.index import StoreError  # noqa: PLC0415
+async def test_odd_names_harm_nobody(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    hass.states.async_set("light.broken", "on", {"friendly_name": "x\ud83d"})
+    hass.states.async_set("light.number", "on", {"friendly_name": 12, "device_class": ["odd"]})
+    home.entities.async_update_entity("media_player.tv", name="Telly")
+    await async_let_sync(hass, entry)
+    assert documents(entry)["light.broken"].views[0] == "x?"
+    assert documents(entry)["light.number"].views[0] == "12"
+    assert documents(entry)["media_player.tv"].views[0] == "Telly"
 
-    raise StoreError("database or disk is full")
+
+async def test_an_entity_that_cannot_be_described_is_left_out(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    def describe(hass: HomeAssistant, state: State, kinds: Any) -> Document:
+        if state.entity_id == "light.bad":
+            raise TypeError("what is this?")
+        return describe_entity(hass, state, kinds)
+
+    with patch("custom_components.semantic_home.sync.describe_entity", describe):
+        hass.states.async_set("light.bad", "on")
+        home.entities.async_update_entity("media_player.tv", name="Telly")
+        await async_let_sync(hass, entry)
+    assert "light.bad is left out" in caplog.text
+    assert "light.bad" not in documents(entry)
+    assert documents(entry)["media_player.tv"].views[0] == "Telly"
+
+
+async def test_a_home_that_is_still_starting_is_not_taken_for_the_whole(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    before = documents(entry)
+    hass.set_state(CoreState.starting)
+    hass.states.async_remove("light.sofa_lamp")
+    hass.bus.async_fire(EVENT_CORE_CONFIG_UPDATE)
+    await async_let_sync(hass, entry)
+    assert documents(entry) == before
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_CORE_CONFIG_UPDATE)
+    await async_let_sync(hass, entry)
+    assert "light.sofa_lamp" not in documents(entry)

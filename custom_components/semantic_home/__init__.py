@@ -27,9 +27,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry)
     home = SemanticHome(hass, entry)
     try:
         await home.async_start()
-    except StoreError as err:
+    except BaseException as err:
         await home.async_stop()
-        raise _setup_error(err) from err
+        if isinstance(err, StoreError):
+            raise _setup_error(err) from err
+        raise
     entry.runtime_data = home
 
     async def stop(_: Event) -> None:

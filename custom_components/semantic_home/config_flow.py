@@ -25,11 +25,7 @@ from homeassistant.helpers.selector import (
     TextSelector,
 )
 from homeassistant.helpers.translation import async_get_translations
-from homeassistant.requirements import (
-    RequirementsNotFound,
-    async_clear_install_history,
-    async_process_requirements,
-)
+from homeassistant.requirements import async_clear_install_history, async_process_requirements
 
 from .const import (
     CONF_FOLDER,
@@ -41,11 +37,22 @@ from .const import (
     SCOPE_ALL,
     SCOPE_EXPOSED,
 )
-from .engine import Catalog, EncoderError, ModelFilesError, ModelSpec, OpenVINOEncoder, Role, load_catalog
+from .engine import (
+    Catalog,
+    EncoderError,
+    ModelFilesError,
+    ModelSpec,
+    OpenVINOEncoder,
+    Role,
+    RuntimeMissingError,
+    load_catalog,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
 _TITLE = "Semantic Home"
+# Of the choices in the form; an entry without a model has None.
+_NAMES_ONLY = "names_only"
 
 
 class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -71,12 +78,14 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask which model."""
+        """Ask which model, if any."""
         catalog = await self.hass.async_add_executor_job(load_catalog)
         if user_input is not None:
+            if user_input[CONF_MODEL] == _NAMES_ONLY:
+                return await self.async_step_names_only()
             self._spec = catalog[user_input[CONF_MODEL]]
-            self._folder = f"{DEFAULT_MODELS_FOLDER}/{self._spec.id}"
-            return await self.async_step_folder()
+            self._folder = self._default_folder(self._spec)
+            return await self.async_step_install()
         model = vol.Required(CONF_MODEL, default=self._default_model(catalog))
         return self.async_show_form(step_id="user", data_schema=vol.Schema({model: await self._models(catalog)}))
 
@@ -84,13 +93,36 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask the same again for the entry that exists."""
         return await self.async_step_user(user_input)
 
+    async def async_step_install(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Install what runs a model here: first of all, because where that fails no model need be looked for."""
+        if self._install is None:
+            async_clear_install_history(self.hass)
+            self._install = self.hass.async_create_task(
+                async_process_requirements(self.hass, DOMAIN, list(LOCAL_REQUIREMENTS), False), eager_start=False
+            )
+        if not self._install.done():
+            return self.async_show_progress(step_id="install", progress_action="install", progress_task=self._install)
+        error, self._install = self._install.exception(), None
+        if error is None:
+            return self.async_show_progress_done(next_step_id="folder")
+        _LOGGER.error("What runs a model could not be installed: %s", error)
+        return self.async_show_progress_done(next_step_id="runtime_unavailable")
+
+    async def async_step_runtime_unavailable(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say that no model can run in this installation, and offer what can be done about it."""
+        return self.async_show_menu(
+            step_id="runtime_unavailable",
+            menu_options=["install", "names_only"],
+            description_placeholders={"requirements": ", ".join(LOCAL_REQUIREMENTS)},
+        )
+
     async def async_step_folder(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where the model's files are."""
         if user_input is not None:
             self._folder = user_input[CONF_FOLDER].strip()
             self._errors = {}
             if await self.hass.async_add_executor_job(self._inside_config):
-                return await self.async_step_prepare()
+                return await self.async_step_load()
             self._errors = {CONF_FOLDER: "folder_outside"}
         return self.async_show_form(
             step_id="folder",
@@ -103,39 +135,19 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
             },
         )
 
-    async def async_step_prepare(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Install what runs a model here, then load the model and try it."""
-        if self._install is None:
-            async_clear_install_history(self.hass)
-            self._install = self.hass.async_create_task(
-                async_process_requirements(self.hass, DOMAIN, list(LOCAL_REQUIREMENTS), False), eager_start=False
-            )
-        if not self._install.done():
-            return self.async_show_progress(step_id="prepare", progress_action="install", progress_task=self._install)
-        if isinstance(error := self._install.exception(), RequirementsNotFound):
-            return self.async_show_progress_done(next_step_id="runtime_unavailable")
-        if error is not None:
-            return self.async_show_progress_done(next_step_id=self._failed(error))
+    async def async_step_load(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Load the model and try it."""
         if self._trial is None:
-            self._trial = self.hass.async_create_task(self._try_model())
+            folder = Path(self.hass.config.path(self._folder))
+            self._trial = self.hass.async_create_task(self._try_model(folder, self._chosen))
         if not self._trial.done():
-            return self.async_show_progress(step_id="prepare", progress_action="load", progress_task=self._trial)
-        error = self._trial.exception()
-        return self.async_show_progress_done(next_step_id=self._failed(error) if error else "finish")
+            return self.async_show_progress(step_id="load", progress_action="load", progress_task=self._trial)
+        error, self._trial = self._trial.exception(), None
+        return self.async_show_progress_done(next_step_id=self._step_after(error) if error else "finish")
 
     async def async_step_folder_failed(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the folder again, saying what was wrong with it."""
-        self._install = self._trial = None
         return await self.async_step_folder()
-
-    async def async_step_runtime_unavailable(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Say that no model can run in this installation, and offer what can be done about it."""
-        self._install = self._trial = None
-        return self.async_show_menu(
-            step_id="runtime_unavailable",
-            menu_options=["prepare", "names_only"],
-            description_placeholders={"requirements": ", ".join(LOCAL_REQUIREMENTS)},
-        )
 
     async def async_step_names_only(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Do without a model: names and spelling alone are matched."""
@@ -157,34 +169,49 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_create_entry(title=_TITLE, data=data)
 
     def _default_model(self, catalog: Catalog) -> str:
-        if self.source == SOURCE_RECONFIGURE and (model := self._get_reconfigure_entry().data.get(CONF_MODEL)):
-            return str(model)
+        if self.source == SOURCE_RECONFIGURE:
+            return str(self._get_reconfigure_entry().data[CONF_MODEL] or _NAMES_ONLY)
         return next(spec.id for spec in catalog.values() if spec.recommended)
+
+    def _default_folder(self, spec: ModelSpec) -> str:
+        if self.source == SOURCE_RECONFIGURE:
+            data = self._get_reconfigure_entry().data
+            if data[CONF_MODEL] == spec.id:
+                return str(data[CONF_FOLDER])
+        return f"{DEFAULT_MODELS_FOLDER}/{spec.id}"
 
     async def _models(self, catalog: Catalog) -> SelectSelector:
         texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        common = f"component.{DOMAIN}.common"
         options = [
-            SelectOptionDict(value=spec.id, label=_label(spec, texts[f"component.{DOMAIN}.common.{_label_key(spec)}"]))
+            SelectOptionDict(value=spec.id, label=_label(spec, texts[f"{common}.{_label_key(spec)}"]))
             for spec in catalog.values()
         ]
+        options.append(SelectOptionDict(value=_NAMES_ONLY, label=texts[f"{common}.no_model"]))
         return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
 
     def _inside_config(self) -> bool:
         """Tell whether the folder, links followed, lies below the configuration directory. Blocking."""
         config = Path(self.hass.config.config_dir).resolve()
-        return (config / self._folder).resolve().is_relative_to(config)
+        try:
+            return (config / self._folder).resolve().is_relative_to(config)
+        except ValueError:  # a NUL character
+            return False
 
-    async def _try_model(self) -> None:
-        await self.hass.async_add_executor_job(_try_encoder, Path(self.hass.config.path(self._folder)), self._chosen)
+    async def _try_model(self, folder: Path, spec: ModelSpec) -> None:
+        await self.hass.async_add_executor_job(_try_encoder, folder, spec)
 
-    def _failed(self, error: BaseException) -> str:
+    def _step_after(self, error: BaseException) -> str:
         """Keep what the form is to say of the error, and name the step that shows it."""
+        if isinstance(error, RuntimeMissingError):
+            _LOGGER.error("What runs a model was installed, but cannot be imported: %s", error)
+            return "runtime_unavailable"
         if isinstance(error, ModelFilesError):
             self._errors, self._detail = {CONF_FOLDER: error.problem}, error.detail
         elif isinstance(error, EncoderError):
             self._errors, self._detail = {CONF_FOLDER: "model_fails"}, str(error)
         else:
-            _LOGGER.error("Preparing the model failed in an unexpected way", exc_info=error)
+            _LOGGER.error("Trying the model failed in an unexpected way", exc_info=error)
             self._errors, self._detail = {"base": "unknown"}, str(error)
         return "folder_failed"
 

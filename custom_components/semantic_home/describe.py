@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from homeassistant.const import ATTR_DEVICE_CLASS
 from homeassistant.core import HomeAssistant, State, callback
 from homeassistant.helpers import (
     area_registry as ar,
@@ -60,7 +61,7 @@ def describe_entity(hass: HomeAssistant, state: State, kinds: KindNames) -> Docu
     area = ar.async_get(hass).async_get_area(area_id) if area_id else None
     floor = fr.async_get(hass).async_get_floor(area.floor_id) if area and area.floor_id else None
     device_class = (entry.device_class or entry.original_device_class) if entry else None
-    device_class = device_class or state.attributes.get("device_class")
+    device_class = str(device_class or state.attributes.get(ATTR_DEVICE_CLASS) or "") or None
     labels = sorted((entry.labels if entry else set()) | (device.labels if device else set()))
     label_names = [label.name for label_id in labels if (label := lr.async_get(hass).async_get_label(label_id))]
     kind_words = kinds.of(state.domain, device_class)
@@ -115,16 +116,21 @@ def _place(kind: str, source_id: str, names: Iterable[str], floor_id: str | None
 
 def _names(hass: HomeAssistant, state: State, entry: er.RegistryEntry | None) -> tuple[str, ...]:
     """Give the names that voice assistants know, the shown one first; never none."""
-    full = er.async_get_full_entity_name(hass, entry) if entry else state.name
+    if entry is None:
+        return _cleaned((state.name,)) or (state.entity_id,)
+    full = er.async_get_full_entity_name(hass, entry)
     spoken = intent.async_get_entity_aliases(hass, entry, state=state)
     return _cleaned((full or state.name, *spoken)) or (state.entity_id,)
 
 
 def _cleaned(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(stripped for name in names if (stripped := name.strip())))
+    """Strip names of blanks and of what UTF-8 cannot hold; a state's attribute may be anything."""
+    sound = (str(name).encode("utf-8", "replace").decode().strip() for name in names)
+    return tuple(dict.fromkeys(name for name in sound if name))
 
 
 def _sentence(name: str, context: Iterable[str | None]) -> str:
     """Join a name and what surrounds it, leaving out what the name says already."""
     said = name.casefold()
-    return ", ".join([name, *dict.fromkeys(part for part in context if part and part.casefold() not in said)])
+    parts = _cleaned(part for part in context if part)
+    return ", ".join([name, *(part for part in parts if part.casefold() not in said)])

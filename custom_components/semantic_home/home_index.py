@@ -1,7 +1,7 @@
 """The blocking half of the runtime: documents, vectors and matcher of one home, used from one thread only."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -28,12 +28,12 @@ class EntityFilter:
         """Hold an entity's document against the filter."""
         metadata = document.metadata
         return (
-            _one_of(metadata["area_id"], self.area_ids)
-            and _one_of(metadata["floor_id"], self.floor_ids)
-            and _one_of(metadata["domain"], self.domains)
-            and _one_of(metadata["device_class"], self.device_classes)
+            _one_of(metadata.get("area_id"), self.area_ids)
+            and _one_of(metadata.get("floor_id"), self.floor_ids)
+            and _one_of(metadata.get("domain"), self.domains)
+            and _one_of(metadata.get("device_class"), self.device_classes)
             and (not self.label_ids or not set(self.label_ids).isdisjoint(_strings(document, "labels")))
-            and (self.permits is None or self.permits(str(metadata["entity_id"])))
+            and (self.permits is None or self.permits(_entity_id(document)))
         )
 
 
@@ -93,19 +93,14 @@ class HomeIndex:
         self._place(self._documents)
         return self._generation
 
-    def forget_generation(self) -> None:
-        """Answer by names alone from now on, because no model makes query vectors."""
-        self._generation = self._vectors = self._background_vectors = self._background = None
-        self._background_rows.clear()
+    def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
+        """Hold exactly these documents of these kinds; tell whether that changed anything."""
+        return self._take_in(self._store.reconcile(kinds, documents), documents)
 
-    def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> None:
-        """Hold exactly these documents of these kinds."""
-        self._take_in(self._store.reconcile(kinds, documents), documents)
-
-    def update(self, documents: Sequence[Document], removed_entities: Sequence[str]) -> None:
-        """Add or change documents and remove entities."""
-        self._take_in(self._store.upsert(documents), documents)
-        self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ())
+    def update(self, documents: Sequence[Document], removed_entities: Sequence[str]) -> bool:
+        """Add or change documents and remove entities; tell whether that changed anything."""
+        written = self._take_in(self._store.upsert(documents), documents)
+        return self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ()) or written
 
     def missing_texts(self, limit: int) -> list[str]:
         """Give texts that have no vector yet."""
@@ -132,15 +127,18 @@ class HomeIndex:
 
     def match(self, request: MatchRequest, limits: EntityFilter, query: NDArray[np.float32] | None) -> MatchResult:
         """Match a query, with its vector (dimension,) where there is one, among the entities that the filter admits."""
-        allowed = frozenset(
-            str(document.metadata["entity_id"]) for document in self._of_kind(KIND_ENTITY) if limits.admits(document)
-        )
-        limited = MatchRequest(request.query, allowed, request.limit, request.min_confidence, request.context_area)
-        return self._current_matcher().match(limited, self._dense_evidence(query))
+        matcher, visible = self._current_matcher(), None
+        if limits.permits is not None:
+            # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
+            seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(_entity_id(document))]
+            matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
+        allowed = frozenset(_entity_id(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document))
+        limited = replace(request, allowed=allowed)
+        return matcher.match(limited, self._dense_evidence(query, visible))
 
-    def _take_in(self, changes: Changes, documents: Iterable[Document]) -> None:
+    def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
-            return
+            return False
         self._matcher = None
         for kind, source_id in changes.removed:
             self._documents.pop((kind, source_id), None)
@@ -151,6 +149,7 @@ class HomeIndex:
         written = {*changes.added, *changes.updated}
         self._documents |= {document.key: document for document in documents if document.key in written}
         self._place(written)
+        return True
 
     def _place(self, keys: Collection[Key]) -> None:
         """Bring the search matrix in step with the stored vectors of these documents."""
@@ -166,52 +165,57 @@ class HomeIndex:
                 self._background_rows[document.source_id] = (vectors @ self._background_vectors.T).max(axis=0)
         self._background = None
 
-    def _dense_evidence(self, query: NDArray[np.float32] | None) -> dict[str, float] | None:
+    def _dense_evidence(
+        self, query: NDArray[np.float32] | None, visible: Collection[str] | None
+    ) -> dict[str, float] | None:
         # Without vectors yet, or without entities, there is nothing that the query could be compared with.
         if query is None or self._vectors is None or not self._background_rows:
             return None
-        cosines = self._vectors.search(query, KIND_ENTITY)
+        cosines = self._vectors.search(query, KIND_ENTITY, visible)
         if self._background is None:
             rows = np.array(list(self._background_rows.values()), np.float32)
             self._background = Background(list(self._background_rows), rows)
         evidence = self._background.evidence(cosines)
-        return {self._entity_id(source_id): value for source_id, value in evidence.items()}
+        return {_entity_id(self._documents[KIND_ENTITY, source_id]): value for source_id, value in evidence.items()}
 
     def _current_matcher(self) -> Matcher:
         if self._matcher is None:
-            places = {
-                kind: {document.source_id: _strings(document, "names") for document in self._of_kind(kind)}
-                for kind in (KIND_AREA, KIND_FLOOR)
-            }
-            candidates = [_candidate(document, places) for document in self._of_kind(KIND_ENTITY)]
-            self._matcher = Matcher(candidates, self._weights)
+            self._matcher = self._new_matcher(self._of_kind(KIND_ENTITY))
         return self._matcher
+
+    def _new_matcher(self, entities: Iterable[Document]) -> Matcher:
+        places = {
+            kind: {document.source_id: _strings(document, "names") for document in self._of_kind(kind)}
+            for kind in (KIND_AREA, KIND_FLOOR)
+        }
+        return Matcher([_candidate(document, places) for document in entities], self._weights)
 
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)
-
-    def _entity_id(self, source_id: str) -> str:
-        return str(self._documents[KIND_ENTITY, source_id].metadata["entity_id"])
 
     def _text_count(self) -> int:
         return len({text for document in self._documents.values() for text in document.views})
 
 
+def _entity_id(document: Document) -> str:
+    return str(document.metadata["entity_id"])
+
+
 def _candidate(document: Document, places: dict[str, dict[str, tuple[str, ...]]]) -> Candidate:
     metadata = document.metadata
-    where = ((KIND_AREA, metadata["area_id"]), (KIND_FLOOR, metadata["floor_id"]))
+    where = ((KIND_AREA, metadata.get("area_id")), (KIND_FLOOR, metadata.get("floor_id")))
     return Candidate(
-        entity_id=str(metadata["entity_id"]),
-        names=_strings(document, "names"),
-        area_id=_text(metadata["area_id"]),
-        area=_text(metadata["area"]),
+        entity_id=_entity_id(document),
+        names=_strings(document, "names") or (_entity_id(document),),
+        area_id=_text(metadata.get("area_id")),
+        area=_text(metadata.get("area")),
         places={f"{kind}:{place}": names for kind, place in where if (names := places[kind].get(str(place)))},
         kind_words=_strings(document, "kind_words"),
     )
 
 
 def _strings(document: Document, field: str) -> tuple[str, ...]:
-    values = document.metadata[field]
+    values = document.metadata.get(field)
     return tuple(map(str, values)) if isinstance(values, list) else ()
 
 

@@ -44,6 +44,8 @@ _DATABASE_NAME = "semantic_home.db"
 _SQLITE_URL = "sqlite:///"
 # Read from the database at once; the encoder's worker cuts it into the pieces that a query may have to wait for.
 _TEXTS_A_ROUND = 64
+# After a failure that may pass by itself: a folder that is put back, a disk that has room again.
+_RETRY_SECONDS = 300
 ISSUE_ENCODER = "encoder_failed"
 
 
@@ -92,7 +94,7 @@ class SemanticHome:
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call the listener whenever the status has changed; call what is returned to end that."""
+        """Call the listener whenever the status has changed or the model failed; call what is returned to end that."""
         self._listeners.add(listener)
         return partial(self._listeners.discard, listener)
 
@@ -103,6 +105,7 @@ class SemanticHome:
         """
         self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
         await self._refresh_status()
+        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
         if self._entry.data.get(CONF_MODEL):
             self._encoder_task = self._entry.async_create_background_task(
                 self._hass, self._run_encoder(), f"{DOMAIN} encoder"
@@ -111,7 +114,7 @@ class SemanticHome:
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
-        self._sync.async_stop()
+        await self._sync.async_stop()
         if self._encoder_task is not None:
             self._encoder_task.cancel()
             # Loading, when it is cut off, stops the worker that it has begun.
@@ -141,44 +144,57 @@ class SemanticHome:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
         if self._worker is None:
             raise EncoderError("no model")
-        return (await self._worker.encode(texts, Role.PASSAGE)).dense
+        # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
+        return (await self._worker.encode(texts, Role.PASSAGE, Lane.BULK)).dense
 
     async def async_rebuild(self) -> IndexStatus:
         """Read the home again and make all vectors anew; the vectors follow in the background."""
         await self._in_thread(self._open_index.forget_vectors)
-        await self._sync.async_flush(everything=True)
         await self._index_changed()
+        await self._sync.async_flush(everything=True)
         return self._status
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        await self._in_thread(self._open_index.reconcile, set(kinds), documents)
-        await self._index_changed()
+        if await self._in_thread(self._open_index.reconcile, set(kinds), documents):
+            await self._index_changed()
 
     async def async_update(self, documents: list[Document], removed_entities: list[str]) -> None:
         """Add or change documents, and remove entities by source id."""
-        await self._in_thread(self._open_index.update, documents, removed_entities)
-        await self._index_changed()
+        if await self._in_thread(self._open_index.update, documents, removed_entities):
+            await self._index_changed()
 
     async def _run_encoder(self) -> None:
         """Load the model, then embed what has no vector, for as long as the entry is loaded."""
-        try:
-            worker, generation = await self._load_encoder()
-        except (EncoderError, RequirementsNotFound, StoreError) as err:
-            _LOGGER.error("The model does not run, names alone answer until it does: %s", err)
-            self._report_encoder(str(err))
-            return
-        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
-        self._worker = worker
+        loaded = await self._load_or_report()
+        while loaded is None:
+            await asyncio.sleep(_RETRY_SECONDS)
+            loaded = await self._load_or_report()
+        self._worker, generation = loaded
         await self._index_changed()
         while True:
             await self._texts_waiting.wait()
             self._texts_waiting.clear()
             try:
-                await self._embed_missing(worker, generation)
-            except (EncoderError, StoreError) as err:
-                # The next change of the home, or a rebuild, tries again.
-                _LOGGER.error("Some of the home could not be embedded: %s", err)
+                await self._embed_missing(self._worker, generation)
+            except Exception:
+                _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", _RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._texts_waiting.set()
+
+    async def _load_or_report(self) -> tuple[EncoderWorker, int] | None:
+        try:
+            loaded = await self._load_encoder()
+        except (EncoderError, RequirementsNotFound, StoreError) as err:
+            _LOGGER.error("The model does not run, names alone answer until it does: %s", err)
+            self._report_encoder(str(err))
+        except Exception as err:
+            _LOGGER.exception("The model does not run, names alone answer until it does")
+            self._report_encoder(f"{type(err).__name__}: {err}")
+        else:
+            ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
+            return loaded
+        return None
 
     async def _load_encoder(self) -> tuple[EncoderWorker, int]:
         model = self._entry.data[CONF_MODEL]
@@ -224,8 +240,7 @@ class SemanticHome:
 
     async def _refresh_status(self) -> None:
         self._status = await self._in_thread(self._open_index.status)
-        for listener in tuple(self._listeners):
-            listener()
+        self._tell_listeners()
 
     def _report_encoder(self, detail: str) -> None:
         ir.async_create_issue(
@@ -237,6 +252,11 @@ class SemanticHome:
             translation_key=ISSUE_ENCODER,
             translation_placeholders={"detail": detail},
         )
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     @property
     def _open_index(self) -> HomeIndex:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 import logging
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from homeassistant.components.homeassistant.exposed_entities import (
     async_should_expose,
 )
 from homeassistant.const import ATTR_FRIENDLY_NAME, EVENT_CORE_CONFIG_UPDATE, EVENT_STATE_CHANGED
-from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.core import CALLBACK_TYPE, CoreState, Event, EventStateChangedData, HomeAssistant, State, callback
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -18,7 +19,7 @@ from homeassistant.helpers import (
     floor_registry as fr,
     label_registry as lr,
 )
-from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.start import async_at_started
 
 from .const import SCOPE_ALL
@@ -28,6 +29,7 @@ from .index import Document, StoreError
 _LOGGER = logging.getLogger(__name__)
 
 _COOLDOWN = 1.0
+_RETRY = 60.0
 _AT_ONCE = 100
 _ASSISTANT = "conversation"
 
@@ -75,7 +77,7 @@ class HomeSync:
         self._lock = asyncio.Lock()
         self._stopped = False
         self._unsubscribe: list[CALLBACK_TYPE] = []
-        self._debouncer = Debouncer(hass, _LOGGER, cooldown=_COOLDOWN, immediate=False, function=self.async_flush)
+        self._timer: CALLBACK_TYPE | None = None
 
     @callback
     def async_start(self) -> None:
@@ -95,46 +97,58 @@ class HomeSync:
             ),
             bus.async_listen(EVENT_STATE_CHANGED, self._state_changed, event_filter=_name_may_have_changed),
             async_listen_entity_updates(self._hass, _ASSISTANT, self._mark_all),
-            async_at_started(self._hass, self._started),
+            async_at_started(self._hass, self._flush_and_log),
         ]
 
-    @callback
-    def async_stop(self) -> None:
-        """Stop listening; what is waiting is dropped, the next start makes it good."""
+    async def async_stop(self) -> None:
+        """Stop listening and wait for what is under way; what is waiting is dropped, the next start makes it good."""
         self._stopped = True
         while self._unsubscribe:
             self._unsubscribe.pop()()
-        self._debouncer.async_shutdown()
+        if self._timer is not None:
+            self._timer()
+            self._timer = None
+        async with self._lock:
+            pass
 
     async def async_flush(self, *, everything: bool = False) -> None:
-        """Pass on all that has changed since the last time, or everything."""
+        """Pass on all that has changed since the last time, or everything.
+
+        Raises what the sink raises; nothing is forgotten then, and it is tried again by itself after a while.
+        """
         self._all_dirty |= everything
         async with self._lock:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        if not self._hass.is_running:
-            return
-        everything, dirty = self._all_dirty, self._dirty_entities
-        self._all_dirty, self._dirty_entities = False, set()
-        try:
-            if everything:
-                await self._reconcile()
-            elif dirty:
-                await self._update(dirty)
-        except StoreError as err:
-            if self._stopped:
+            # Before Home Assistant has started, entities that are still missing would seem to be gone.
+            if self._stopped or self._hass.state is not CoreState.running:
                 return
-            # Nothing is lost: the next change, or the next start, reads the registries again.
-            self._all_dirty = True
-            _LOGGER.error("The index could not take in the home's changes: %s", err)
+            all_dirty, dirty = self._all_dirty, self._dirty_entities
+            self._all_dirty, self._dirty_entities = False, set()
+            try:
+                if all_dirty:
+                    await self._reconcile()
+                elif dirty:
+                    await self._update(dirty)
+            except BaseException:
+                # Half of the changes may have arrived; reading everything again makes good whatever did not.
+                self._all_dirty = True
+                self._schedule(_RETRY)
+                raise
+
+    async def _flush_and_log(self, _: object = None) -> None:
+        try:
+            await self.async_flush()
+        except StoreError as err:
+            _LOGGER.error("The index could not take in the home's changes, and will be asked again: %s", err)
+        except Exception:
+            _LOGGER.exception("The home's changes could not be taken in, and will be tried again")
 
     async def _reconcile(self) -> None:
         states = self._hass.states.async_all()
         kinds = await self._kind_names(states)
         documents = {}
         for number, state in enumerate(filter(self._includes, states)):
-            documents[state.entity_id] = describe_entity(self._hass, state, kinds)
+            if (document := self._describe(state, kinds)) is not None:
+                documents[state.entity_id] = document
             if number % _AT_ONCE == _AT_ONCE - 1:
                 # A thousand entities in one go would hold up the event loop; what changes meanwhile is marked.
                 await asyncio.sleep(0)
@@ -147,13 +161,20 @@ class HomeSync:
         dirty = sorted(entity_ids)
         states = [state for entity_id in dirty if (state := self._hass.states.get(entity_id))]
         kinds = await self._kind_names(states)
-        documents = {
-            state.entity_id: describe_entity(self._hass, state, kinds) for state in states if self._includes(state)
-        }
+        described = {state.entity_id: self._describe(state, kinds) for state in states if self._includes(state)}
+        documents = {entity_id: document for entity_id, document in described.items() if document is not None}
         before = {source_id for entity_id in dirty if (source_id := self._source_ids.pop(entity_id, None))}
         self._source_ids |= {entity_id: document.source_id for entity_id, document in documents.items()}
         gone = before - {document.source_id for document in documents.values()}
         await self._sink.async_update(list(documents.values()), sorted(gone))
+
+    def _describe(self, state: State, kinds: KindNames) -> Document | None:
+        """Describe an entity. One that cannot be described must not keep the others out."""
+        try:
+            return describe_entity(self._hass, state, kinds)
+        except Exception:
+            _LOGGER.exception("%s is left out of the index", state.entity_id)
+            return None
 
     async def _kind_names(self, states: Iterable[State]) -> KindNames:
         return await KindNames.async_load(self._hass, {state.domain for state in states})
@@ -164,18 +185,26 @@ class HomeSync:
             return entry is None or not entry.hidden
         return async_should_expose(self._hass, _ASSISTANT, state.entity_id)
 
-    async def _started(self, _: HomeAssistant) -> None:
-        await self.async_flush()
+    @callback
+    def _schedule(self, seconds: float) -> None:
+        """Flush in a while, unless that is to happen already: a burst of events makes one batch."""
+        if self._timer is None and not self._stopped:
+            self._timer = async_call_later(self._hass, seconds, self._timer_ended)
+
+    async def _timer_ended(self, _: datetime) -> None:
+        # What comes from here on has a timer of its own, which waits for this flush to end.
+        self._timer = None
+        await self._flush_and_log()
 
     @callback
     def _mark_all(self) -> None:
         self._all_dirty = True
-        self._debouncer.async_schedule_call()
+        self._schedule(_COOLDOWN)
 
     @callback
     def _mark(self, *entity_ids: str) -> None:
         self._dirty_entities.update(entity_ids)
-        self._debouncer.async_schedule_call()
+        self._schedule(_COOLDOWN)
 
     @callback
     def _everything_changed(self, _: Event[Any]) -> None:

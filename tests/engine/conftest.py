@@ -11,11 +11,6 @@ from custom_components.semantic_home.engine import ModelSpec, OpenVINOEncoder, l
 from .common import MINILM, MINILM_FOLDER
 
 
-@pytest.fixture(autouse=True)
-def _custom_integrations() -> None:
-    """Start no Home Assistant, as the fixture of this name does for the other tests."""
-
-
 @pytest.fixture(scope="session")
 def spec() -> ModelSpec:
     return load_catalog()[MINILM]

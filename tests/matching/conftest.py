@@ -9,11 +9,6 @@ from custom_components.semantic_home.matching import Weights
 from tests.conftest import MINILM, MINILM_FOLDER
 
 
-@pytest.fixture(autouse=True)
-def _custom_integrations() -> None:
-    """Start no Home Assistant, as the fixture of this name does for the other tests."""
-
-
 @pytest.fixture(scope="session")
 def encoder() -> Generator[OpenVINOEncoder]:
     loaded = OpenVINOEncoder(MINILM_FOLDER, load_catalog()[MINILM])

@@ -6,6 +6,7 @@ import math
 from hypothesis import given, settings, strategies as st
 import pytest
 
+from custom_components.semantic_home.engine import OpenVINOEncoder
 from custom_components.semantic_home.matching import (
     Candidate,
     Decision,
@@ -17,14 +18,14 @@ from custom_components.semantic_home.matching import (
 )
 from custom_components.semantic_home.matching.types import Calibration, Line
 
-from .common import CASES, home
+from .common import CASES, Model, home
 
 _NOTHING = Line(bias=0, dense=0, lexical=0, coverage=0, place=0, kind=0, context=0)
 # The score is the dense evidence (without a model: the share of the name), the log-odds are the lead.
 _SIMPLE = Weights(
     with_model=replace(_NOTHING, dense=1),
     without_model=replace(_NOTHING, lexical=1),
-    calibration=Calibration(bias=0, score=0, lead=1, farthest=6),
+    calibration=Calibration(bias=0, score=0, lead=1, farthest=6, nobody=-10),
     match_at=0.75,
     ask_from=-1,
     margin=0.5,
@@ -133,9 +134,29 @@ def test_knows_its_candidates() -> None:
 def test_a_lead_counts_up_to_its_limit() -> None:
     near, far = (_match(_evidence(0, 0, lead)).confidence for lead in (6, 9))
     assert near == far
-    # One alone leads by as much as can be.
-    alone = MatchRequest("please", allowed=frozenset({"light.sofa"}))
-    assert _match(_evidence(0, 0, 0), alone).confidence == near
+
+
+def test_one_alone_does_not_win_by_default() -> None:
+    """Whoever is the only one, by the home or by a filter, still has the nobody as a rival."""
+    weights = replace(_SIMPLE, calibration=replace(_SIMPLE.calibration, nobody=-2))
+    allowed = MatchRequest("please", allowed=frozenset({"light.sofa"}))
+    for score, decision in ((2, Decision.MATCH), (-1.5, Decision.NONE), (-0.99, Decision.AMBIGUOUS)):
+        result = _match(_evidence(9, 9, score), allowed, weights)
+        assert result.decision is decision
+        assert result.ranking[0].confidence == pytest.approx(1 / (1 + math.exp(-score - 2)))
+    # Better rivals than that count as they are.
+    assert _match(_evidence(0, 0.5, 2.5), weights=weights) == _match(_evidence(0, 0.5, 2.5))
+
+
+@pytest.mark.parametrize("query", ["what is the capital of France?", "tell me a joke", "打开它"])
+def test_a_home_of_one_lamp_may_be_meant_by_nothing(weights: Weights, encoder: OpenVINOEncoder, query: str) -> None:
+    """With the weights that ship, and the real model."""
+    for lamp in _LAMPS:
+        matcher = Matcher([lamp], weights)
+        assert matcher.match(MatchRequest(query), None).decision is Decision.NONE
+        assert matcher.match(MatchRequest(query), Model(encoder, [lamp]).evidence(query)).decision is Decision.NONE
+        named = MatchRequest(f"turn on the {lamp.names[0]}")
+        assert _ids(matcher.match(named, Model(encoder, [lamp]).evidence(named.query))) == [lamp.entity_id]
 
 
 def test_the_asking_satellites_area_breaks_ties() -> None:
@@ -172,6 +193,21 @@ def test_places_that_are_named() -> None:
     assert places("the one in the lounge") == {"light.sofa": 1, "light.desk": -1, "light.hall": -1}
     assert places("lounge and office") == {"light.sofa": 1, "light.desk": 1, "light.hall": -1}
     assert places("in the attic") == {"light.sofa": 0, "light.desk": 0, "light.hall": 0}
+
+
+def test_a_place_is_named_by_most_of_its_name() -> None:
+    lamps = [
+        Candidate("light.bed", ("A",), places={"bedroom": ("Bedroom",)}),
+        Candidate("light.living", ("B",), places={"living_room": ("Living room", "Wohnzimmer")}),
+    ]
+
+    def places(query: str) -> list[float]:
+        ranking = Matcher(lamps, _SIMPLE).match(MatchRequest(query), None).ranking
+        return [scored.scores.place for scored in sorted(ranking, key=lambda scored: scored.candidate.entity_id)]
+
+    assert places("which room is it?") == [0, 0]
+    assert places("in the bedrooms") == [1, -1]
+    assert places("in den Wohnzimmern") == [-1, 1]
 
 
 def test_kinds_that_are_named() -> None:

@@ -33,4 +33,5 @@ def test_they_point_the_right_way(weights: Weights) -> None:
     assert weights.without_model.dense == 0
     assert min(weights.calibration.score, weights.calibration.lead, weights.calibration.farthest) > 0
     assert 0.5 <= weights.match_at < 1
+    assert weights.calibration.nobody < weights.ask_from
     assert weights.margin > 0

@@ -22,8 +22,8 @@ class Hit:
 class VectorIndex:
     """One float32 matrix per kind, a row per view; a document scores as its best view does.
 
-    Not locked: all calls come from one thread. The runtime puts and searches on the event loop, where a search of
-    10,000 views of 1024 dimensions holds it up for 3 ms; one that expects 100,000 should give the index a thread.
+    Not locked: all calls come from one thread. The runtime gives it the database's own, because a search of 100,000
+    views would hold up the event loop.
     """
 
     def __init__(self, dimension: int) -> None:

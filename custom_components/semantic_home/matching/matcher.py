@@ -51,10 +51,10 @@ class Matcher:
         order = sorted(scores, key=lambda entity_id: (-scores[entity_id], entity_id))
         ranking = []
         for place, entity_id in enumerate(order):
-            rival = order[1] if place == 0 and len(order) > 1 else order[0]
-            lead = scores[entity_id] - scores[rival] if len(order) > 1 else self._weights.calibration.farthest
+            others = order[1:2] if place == 0 else order[:1]
+            rival = max([self._weights.calibration.nobody, *(scores[other] for other in others)])
             candidate, own = self._candidates[entity_id], channels[entity_id]
-            confidence = self._confidence(scores[entity_id], lead)
+            confidence = self._confidence(scores[entity_id], scores[entity_id] - rival)
             reason = _reason(candidate, own, names.get(entity_id))
             ranking.append(Scored(candidate, scores[entity_id], confidence, own, reason))
         return ranking

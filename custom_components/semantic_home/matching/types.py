@@ -105,13 +105,15 @@ class Calibration:
     """From a score, and its lead over the best other candidate, to the probability of being meant.
 
     A name that is half said means much where no other resembles it, and little among its likes. Leads count up to
-    `farthest`.
+    `farthest`. `nobody` is the score of a rival that is always there, so that a candidate without others (a home of
+    one lamp, a filter that leaves one) does not win by default.
     """
 
     bias: float
     score: float
     lead: float
     farthest: float
+    nobody: float
 
 
 @dataclass(frozen=True, slots=True)
