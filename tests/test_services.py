@@ -108,7 +108,12 @@ async def test_asking_satellite_breaks_the_tie(hass: HomeAssistant, home: Home) 
     def confidence(response: dict[str, Any], entity_id: str) -> float:
         return next(c["confidence"] for c in response["candidates"] if c["entity_id"] == entity_id)
 
+    assert without["candidates"][0]["entity_id"] != "light.kitchen_ceiling"
+    assert within["entity_ids"][0] == within["candidates"][0]["entity_id"] == "light.kitchen_ceiling"
     assert confidence(within, "light.kitchen_ceiling") > confidence(without, "light.kitchen_ceiling")
+
+    elsewhere = await match(hass, "turn on the bedside light in the bedroom", device_id=satellite.id)
+    assert elsewhere["entity_ids"] == ["light.bedside"], "a place that is named counts for more"
 
 
 @pytest.mark.usefixtures("entry")

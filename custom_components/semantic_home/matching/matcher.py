@@ -43,9 +43,7 @@ class Matcher:
         names = self._names.find(request.query)
         channels = self._channels(request, dense, names)
         scores = {
-            entity_id: self._score(
-                own, in_context=self._candidates[entity_id].area_id == request.context_area is not None
-            )
+            entity_id: self._score(own, in_context=_in_context(self._candidates[entity_id], own, request.context_area))
             for entity_id, own in channels.items()
         }
         order = sorted(scores, key=lambda entity_id: (-scores[entity_id], entity_id))
@@ -114,6 +112,11 @@ def _place_score(candidate: Candidate, named: Mapping[str, Found]) -> float:
     if not named:
         return 0.0
     return 1.0 if any(place in named for place in candidate.places) else -1.0
+
+
+def _in_context(candidate: Candidate, scores: Scores, area_id: str | None) -> bool:
+    """Tell whether the candidate is where the asking device is; a place that was named counts instead."""
+    return area_id is not None and candidate.area_id == area_id and scores.place == 0
 
 
 def _reason(candidate: Candidate, scores: Scores, name: Found | None) -> Reason:
