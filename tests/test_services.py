@@ -1,6 +1,7 @@
 """The actions, on a real index with the real model."""
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.setup import async_setup_component
 
 from custom_components.semantic_home.const import DOMAIN
+from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
 
 from .house import Home, async_let_sync, async_wait_complete
 
@@ -141,6 +143,15 @@ async def test_match_refuses_bad_input(hass: HomeAssistant, data: dict[str, Any]
     assert (raised.value.translation_domain, raised.value.translation_key) == (DOMAIN, key)
     assert str(raised.value) != key, "the message was not found in the translations"
     assert (await match(hass, "sofa lamp"))["decision"] == "match"
+
+
+async def test_a_repeated_question_costs_no_inference(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    first = await match(hass, "turn off the lamp next to the couch")
+    with patch.object(OpenVINOEncoder, "encode", side_effect=EncoderError("out of memory")):
+        again = await match(hass, "turn off the lamp next to the couch")
+        unheard = await match(hass, "Schalte die Stehlampe aus")
+    assert again | {"took_ms": 0} == first | {"took_ms": 0}
+    assert (unheard["entity_ids"], unheard["degraded"]) == (["light.sofa_lamp"], True), "names alone answer"
 
 
 @pytest.mark.usefixtures("entry")

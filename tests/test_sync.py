@@ -43,10 +43,10 @@ def encoded(entry: MockConfigEntry) -> Any:
     worker = entry.runtime_data._worker
     encode = worker.encode
 
-    async def record(wanted: list[str], role: str, *args: Any) -> Any:
+    async def record(wanted: list[str], role: str, *args: Any, **limits: Any) -> Any:
         if role == "passage":
             texts.extend(wanted)
-        return await encode(wanted, role, *args)
+        return await encode(wanted, role, *args, **limits)
 
     with patch.object(worker, "encode", record):
         yield texts

@@ -28,6 +28,8 @@ from .engine import (
     Lane,
     ModelSpec,
     OpenVINOEncoder,
+    QueryCache,
+    QueryKey,
     Role,
     load_catalog,
 )
@@ -44,6 +46,8 @@ _DATABASE_NAME = "semantic_home.db"
 _SQLITE_URL = "sqlite:///"
 # Read from the database at once; the encoder's worker cuts it into the pieces that a query may have to wait for.
 _TEXTS_A_ROUND = 64
+# A person does not wait longer; names alone answer then.
+_QUERY_SECONDS = 10.0
 # After a failure that may pass by itself: a folder that is put back, a disk that has room again.
 _RETRY_SECONDS = 300
 ISSUE_ENCODER = "encoder_failed"
@@ -73,6 +77,7 @@ class SemanticHome:
         self._worker: EncoderWorker | None = None
         self._encoder_task: asyncio.Task[None] | None = None
         self._status = IndexStatus(0, 0, 0, None)
+        self._queries = QueryCache()
         self._texts_waiting = asyncio.Event()
         self._listeners: set[CALLBACK_TYPE] = set()
         self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
@@ -224,13 +229,17 @@ class SemanticHome:
     async def _query_vector(self, query: str) -> NDArray[np.float32] | None:
         if self._worker is None:
             return None
-        try:
-            encoded = await self._worker.encode([query], Role.QUERY)
-        except EncoderBusyError:
-            raise
-        except EncoderError as err:
-            _LOGGER.warning("The model did not answer, names alone do: %s", err)
-            return None
+        key = QueryKey(self._status.generation or 0, query)
+        encoded = self._queries.get(key)
+        if encoded is None:
+            try:
+                encoded = await self._worker.encode([query], Role.QUERY, within=_QUERY_SECONDS)
+            except EncoderBusyError:
+                raise
+            except EncoderError as err:
+                _LOGGER.warning("The model did not answer, names alone do: %s", err)
+                return None
+            self._queries.put(key, encoded)
         vector: NDArray[np.float32] = encoded.dense[0]
         return vector
 

@@ -23,6 +23,7 @@ from custom_components.semantic_home.engine import (
     OpenVINOEncoder,
     Role,
 )
+from custom_components.semantic_home.engine.worker import EncoderTimeoutError
 
 from .common import MINILM_FOLDER
 
@@ -74,7 +75,8 @@ def gated() -> GatedEncoder:
 
 @pytest.fixture
 async def worker(gated: GatedEncoder) -> AsyncGenerator[EncoderWorker]:
-    started = EncoderWorker(lambda: gated, "test-encoder")
+    # By this clock all work takes no time, so that bulk pieces keep their size.
+    started = EncoderWorker(lambda: gated, "test-encoder", clock=lambda: 0)
     await started.start()
     yield started
     gated.gate.set()
@@ -82,9 +84,15 @@ async def worker(gated: GatedEncoder) -> AsyncGenerator[EncoderWorker]:
     assert not started._thread.is_alive()
 
 
-def _ask(worker: EncoderWorker, *texts: str, lane: Lane = Lane.INTERACTIVE) -> asyncio.Task[Encoded]:
+def _ask(
+    worker: EncoderWorker,
+    *texts: str,
+    role: Role = Role.QUERY,
+    lane: Lane = Lane.INTERACTIVE,
+    within: float | None = None,
+) -> asyncio.Task[Encoded]:
     """Ask without waiting; the request is in the queue when this returns."""
-    return asyncio.create_task(worker.encode(texts, Role.QUERY, lane), eager_start=True)
+    return asyncio.create_task(worker.encode(texts, role, lane, within), eager_start=True)
 
 
 def _numbers(encoded: Encoded) -> list[float]:
@@ -137,7 +145,7 @@ async def test_interactive_goes_before_bulk(worker: EncoderWorker, gated: GatedE
     ]
     gated.gate.set()
     assert [_numbers(answer) for answer in await asyncio.gather(first, *rest)] == [[0], [1], [2], [3], [4]]
-    assert gated.calls == [("0",), ("2",), ("4",), ("1",), ("3",)]
+    assert gated.calls == [("0",), ("2", "4"), ("1",), ("3",)]
 
 
 async def test_bulk_is_cut_and_interactive_comes_between(worker: EncoderWorker, gated: GatedEncoder) -> None:
@@ -153,6 +161,103 @@ async def test_bulk_is_cut_and_interactive_comes_between(worker: EncoderWorker, 
     assert [float(tokens[0, 0]) for tokens in encoded.multivector] == list(range(40))
     assert _numbers(await query) == [100]
     assert gated.calls == [tuple(texts[:16]), ("100",), tuple(texts[16:32]), tuple(texts[32:])]
+
+
+async def test_those_who_wait_go_together(worker: EncoderWorker, gated: GatedEncoder) -> None:
+    running = _ask(worker, "0")
+    await gated.at_work()
+    asked = [
+        _ask(worker, "1"),
+        _ask(worker, "2", "3"),
+        _ask(worker, "4", role=Role.PASSAGE),
+        _ask(worker, "5"),
+        _ask(worker, *map(str, range(6, 20))),
+        _ask(worker, "20"),
+        _ask(worker, "21"),
+    ]
+    gated.gate.set()
+    answers = await asyncio.gather(running, *asked)
+    assert [_numbers(answer) for answer in answers] == [[0], [1], [2, 3], [4], [5], list(range(6, 20)), [20], [21]]
+    assert answers[2].sparse == ({1: 2.0}, {1: 3.0})
+    assert answers[2].multivector is not None
+    assert [float(tokens[0, 0]) for tokens in answers[2].multivector] == [2, 3]
+    # Never two roles together, and never more than 16 texts.
+    assert gated.calls == [("0",), ("1", "2", "3"), ("4",), tuple(map(str, range(5, 21))), ("21",)]
+
+
+@pytest.mark.parametrize("fault", [EncoderError("broken"), ValueError("broken"), MemoryError("broken")])
+async def test_neighbours_of_a_bad_text_get_their_answers(
+    worker: EncoderWorker, gated: GatedEncoder, fault: BaseException
+) -> None:
+    gated.faults["13"] = fault
+    running = _ask(worker, "0")
+    await gated.at_work()
+    asked = [_ask(worker, text) for text in ("1", "13", "2")]
+    gated.gate.set()
+    await running
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(answers[1], EncoderError)
+    assert [_numbers(answer) for answer in answers if isinstance(answer, Encoded)] == [[1], [2]]
+    assert gated.calls == [("0",), ("1", "13", "2"), ("1",), ("13",), ("2",)]
+
+
+async def test_bulk_pieces_are_as_small_as_the_machine_is_slow(gated: GatedEncoder) -> None:
+    now, seconds_a_text = 0.0, 0.01
+
+    class SlowEncoder(GatedEncoder):
+        @override
+        def encode(self, texts: Sequence[str], role: Role) -> Encoded:
+            nonlocal now
+            now += seconds_a_text * len(texts)
+            return super().encode(texts, role)
+
+    slow = SlowEncoder()
+    slow.gate.set()
+    worker = EncoderWorker(lambda: slow, "test-encoder", clock=lambda: now)
+    await worker.start()
+    texts = [str(number) for number in range(25)]
+    # Two or three texts take the 30 ms that a query may wait; the first piece has to find that out.
+    assert _numbers(await worker.encode(texts, Role.PASSAGE, Lane.BULK)) == list(range(25))
+    assert len(slow.calls[0]) == 16
+    assert {len(call) for call in slow.calls[1:-1]} <= {2, 3}
+    for speed, piece in ((1.0, 1), (0.0001, 16)):
+        seconds_a_text = speed
+        await worker.encode(texts, Role.PASSAGE, Lane.BULK)
+        slow.calls.clear()
+        await worker.encode(texts, Role.PASSAGE, Lane.BULK)
+        assert len(slow.calls[0]) == piece
+    await worker.stop()
+
+
+@pytest.mark.parametrize("lane", [Lane.INTERACTIVE, Lane.BULK])
+async def test_time_is_up(worker: EncoderWorker, gated: GatedEncoder, lane: Lane) -> None:
+    running = _ask(worker, "0")
+    await gated.at_work()
+    kept, late = _ask(worker, "1", within=_PATIENCE), _ask(worker, "2", lane=lane, within=0)
+    with pytest.raises(EncoderTimeoutError):
+        await late
+    gated.gate.set()
+    assert [_numbers(answer) for answer in await asyncio.gather(running, kept)] == [[0], [1]]
+    assert _numbers(await worker.encode(["3"], Role.QUERY)) == [3]
+    # What came too late was not done.
+    assert gated.calls == [("0",), ("1",), ("3",)]
+
+
+async def test_time_is_up_for_what_runs(worker: EncoderWorker, gated: GatedEncoder) -> None:
+    running = _ask(worker, "0", within=0)
+    await gated.at_work()
+    with pytest.raises(EncoderTimeoutError):
+        await running
+    gated.gate.set()
+    assert _numbers(await worker.encode(["1"], Role.QUERY)) == [1]
+
+
+async def test_a_timeout_inside_is_not_taken_for_its_own(worker: EncoderWorker, gated: GatedEncoder) -> None:
+    gated.faults["0"] = TimeoutError("a server")
+    gated.gate.set()
+    with pytest.raises(EncoderError, match="a server") as caught:
+        await worker.encode(["0"], Role.QUERY, within=_PATIENCE)
+    assert not isinstance(caught.value, EncoderTimeoutError)
 
 
 async def test_interactive_is_not_cut(worker: EncoderWorker, gated: GatedEncoder) -> None:

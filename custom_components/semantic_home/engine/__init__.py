@@ -11,7 +11,9 @@ from .encoder import (
     Role,
     RuntimeMissingError,
 )
+from .numpy_encoder import NumPyEncoder
 from .openvino_encoder import OpenVINOEncoder
+from .query_cache import QueryCache, QueryKey
 from .worker import EncoderWorker, Lane
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "Lane",
     "ModelFilesError",
     "ModelSpec",
+    "NumPyEncoder",
     "OpenVINOEncoder",
     "Pooling",
+    "QueryCache",
+    "QueryKey",
     "Role",
     "RuntimeMissingError",
     "load_catalog",

@@ -1,7 +1,7 @@
 """A model on disk: which files it has, and what tells it from every other model.
 
 The layout is what optimum-intel writes (`openvino_model.xml` with its `.bin`, `tokenizer.json`, `config.json`);
-an ONNX graph in the place of the OpenVINO one is as good.
+an ONNX graph in the place of the OpenVINO one is as good. `heads.safetensors` holds the heads that a graph lacks.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from .encoder import ModelFilesError
 _GRAPHS = ("openvino_model.xml", "model.onnx", "onnx/model.onnx")
 _TOKENIZER = "tokenizer.json"
 _CONFIG = "config.json"
+_HEADS = "heads.safetensors"
 
 _WHOLE_BELOW = 64 * 2**20
 _SAMPLES = 256
@@ -30,6 +31,7 @@ class ModelFolder:
     weights: Path | None
     tokenizer: Path
     hidden_size: int | None
+    heads: Path | None = None
 
     @classmethod
     def open(cls, path: Path, spec: ModelSpec) -> ModelFolder:
@@ -50,16 +52,17 @@ class ModelFolder:
         hidden_size = _hidden_size(path / _CONFIG)
         if hidden_size not in (None, spec.dimension):
             raise ModelFilesError("wrong_dimension", f"{hidden_size} ≠ {spec.dimension}")
-        return cls(graph, weights, tokenizer, hidden_size)
+        heads = path / _HEADS
+        return cls(graph, weights, tokenizer, hidden_size, heads if heads.is_file() else None)
 
     def fingerprint(self) -> str:
-        """Hash what decides the vectors: graph, weights and tokenizer, as 16 hex digits. Blocking.
+        """Hash what decides the vectors: graph, weights, tokenizer and heads, as 16 hex digits. Blocking.
 
         Small files are read whole. Of weights above 64 MiB 256 blocks of 64 KiB spread over the file are read, and
         its size: retrained or requantised weights differ everywhere, and a start must not read half a gigabyte.
         """
         digest = hashlib.sha256()
-        for file in filter(None, (self.graph, self.weights, self.tokenizer)):
+        for file in filter(None, (self.graph, self.weights, self.tokenizer, self.heads)):
             digest.update(f"{file.name}:{file.stat().st_size};".encode())
             for block in _blocks(file):
                 digest.update(block)

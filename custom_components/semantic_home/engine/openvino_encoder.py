@@ -1,6 +1,7 @@
 """The fast encoder: an OpenVINO or ONNX graph, run by OpenVINO in this process."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 import logging
 from pathlib import Path
 import sys
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from .catalog import ModelSpec
 from .encoder import Encoded, Encoder, EncoderError, ModelFilesError, Role, RuntimeMissingError
+from .heads import UNWEIGHED_TOKENS, Heads, collect, lexical_weights, nothing_like, token_vectors
 from .model_folder import ModelFolder
-from .pooling import pool
+from .pooling import normalize
 from .tokenizer import Batch, Tokenizer
 
 if TYPE_CHECKING:
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-_HIDDEN_STATE = "last_hidden_state"
+# What an output may be called: by optimum-intel, by FlagEmbedding (and who converted BGE-M3 with its heads), by others.
+_NAMES = {
+    "hidden": ("last_hidden_state", "token_embeddings"),
+    "dense": ("dense_vecs", "dense_embeddings"),
+    "sparse": ("sparse_vecs", "sparse_weights"),
+    "multivector": ("colbert_vecs", "colbert_vectors"),
+}
 
 
 class OpenVINOEncoder(Encoder):
@@ -36,9 +44,11 @@ class OpenVINOEncoder(Encoder):
         self._tokenizer = Tokenizer(files.tokenizer, spec.max_tokens)
         self._model = _compile(files.graph, device)
         self._inputs = {name for port in self._model.inputs for name in port.get_names()}
-        self._output = _hidden_state_port(self._model)
+        self._outputs = _find_outputs(self._model)
+        self._heads = Heads.load(files.heads, spec, self._tokenizer.known_ids(UNWEIGHED_TOKENS))
         self._revision = files.fingerprint()
-        self._check(files.graph)
+        self._empty = Encoded(np.empty((0, spec.dimension), np.float32))
+        self._empty = self._check(files.graph)
 
     @property
     @override
@@ -53,37 +63,57 @@ class OpenVINOEncoder(Encoder):
     @override
     def encode(self, texts: Sequence[str], role: Role) -> Encoded:
         prefix = self._spec.query_prefix if role is Role.QUERY else self._spec.passage_prefix
-        dense = np.empty((len(texts), self._spec.dimension), np.float32)
-        if texts:
-            for batch in self._tokenizer.batches([prefix + text for text in texts]):
-                dense[batch.rows] = pool(self._hidden_state(batch), batch.attention_mask, self._spec.pooling)
-            if not np.isfinite(dense).all():
-                raise EncoderError("The model's vectors are not finite")
-        return Encoded(dense)
+        batches = self._tokenizer.batches([prefix + text for text in texts]) if texts else ()
+        return collect(((batch, self._encode(batch)) for batch in batches), len(texts), self._empty)
 
     @override
     def close(self) -> None:
         del self._model, self._tokenizer
 
+    def _encode(self, batch: Batch) -> Encoded:
+        """Take each head from the graph where it has it, else compute it from the token vectors."""
+        raw, outputs, wanted = self._run(batch), self._outputs, self._spec.heads
+        beside = Encoded(self._empty.dense) if outputs.hidden is None else self._heads(raw[outputs.hidden], batch)
+        dense, sparse, multivector = beside.dense, beside.sparse, beside.multivector
+        if outputs.dense is not None:
+            dense = normalize(raw[outputs.dense])
+        if outputs.sparse is not None and "sparse" in wanted:
+            sparse = lexical_weights(raw[outputs.sparse], batch, self._heads.unweighed)
+        if outputs.multivector is not None and "multivector" in wanted:
+            multivector = token_vectors(raw[outputs.multivector], batch)
+        return Encoded(dense, sparse, multivector)
+
     def _hidden_state(self, batch: Batch) -> NDArray[np.float32]:
+        hidden: NDArray[np.float32] = self._run(batch)[self._outputs.hidden]
+        return hidden
+
+    def _run(self, batch: Batch) -> Any:
+        """Return what OpenVINO does: float32 arrays by the number of the output, good until the next run."""
         feeds = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         if "token_type_ids" in self._inputs:
             feeds["token_type_ids"] = np.zeros_like(batch.input_ids)
         try:
-            result: NDArray[np.float32] = self._model(feeds)[self._output]
+            return self._model(feeds)
         except RuntimeError as err:
             raise EncoderError(str(err)) from err
-        return result
 
-    def _check(self, graph: Path) -> None:
-        """Run the model once: a graph may leave its shapes open, and one that compiles may be of another kind."""
+    def _check(self, graph: Path) -> Encoded:
+        """Run the model once: a graph may leave its shapes open, and one that compiles may be of another kind.
+
+        Returns what no texts give.
+        """
         (batch,) = self._tokenizer.batches(["1"])
+        output = self._outputs.hidden if self._outputs.dense is None else self._outputs.dense
         try:
-            size = self._hidden_state(batch).shape[-1]
+            size = self._run(batch)[output].shape[-1]
         except EncoderError as err:
             raise ModelFilesError("file_unreadable", graph.name) from err
         if size != self._spec.dimension:
             raise ModelFilesError("wrong_dimension", f"{size} ≠ {self._spec.dimension}")
+        try:
+            return nothing_like(self._encode(batch))
+        except EncoderError as err:
+            raise ModelFilesError("file_unreadable", graph.name) from err
 
 
 def _import_openvino() -> Any:
@@ -113,12 +143,26 @@ def _compile(graph: Path, device: str) -> CompiledModel:
     return model
 
 
-def _hidden_state_port(model: CompiledModel) -> int:
-    """Find the token vectors among the outputs: by their usual name, else the first of rank 3."""
-    for number, port in enumerate(model.outputs):
-        if _HIDDEN_STATE in port.get_names():
-            return number
-    for number, port in enumerate(model.outputs):
-        if port.get_partial_shape().rank.get_length() == 3:  # noqa: PLR2004 - texts, tokens, dimension
-            return number
-    raise ModelFilesError("file_unreadable", _HIDDEN_STATE)
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """The numbers of a graph's outputs; it has at least one of the first two."""
+
+    hidden: int | None
+    dense: int | None
+    sparse: int | None
+    multivector: int | None
+
+
+def _find_outputs(model: CompiledModel) -> _Outputs:
+    """Find the outputs by their usual names; else the first of rank 3 that is not a head has the token vectors."""
+    ports = [(number, port.get_names(), port.get_partial_shape().rank) for number, port in enumerate(model.outputs)]
+    found = {
+        key: next((number for number, called, _ in ports if called.intersection(names)), None)
+        for key, names in _NAMES.items()
+    }
+    if found["hidden"] is None and found["dense"] is None:
+        free = (number for number, _, rank in ports if number not in found.values() and rank.get_length() == 3)  # noqa: PLR2004 - texts, tokens, dimension
+        found["hidden"] = next(free, None)
+        if found["hidden"] is None:
+            raise ModelFilesError("file_unreadable", _NAMES["hidden"][0])
+    return _Outputs(**found)

@@ -1,6 +1,6 @@
 """Texts to token ids, with the model's own tokenizer, in batches of similar length."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,10 @@ class Tokenizer:
         self._pad_id = _pad_id(self._backend.padding, self._backend.token_to_id)
         self._backend.no_padding()
         self._backend.enable_truncation(max_tokens)
+
+    def known_ids(self, names: Iterable[str]) -> frozenset[int]:
+        """Look tokens up by name; those that the model does not have are left out."""
+        return frozenset(found for name in names if (found := self._backend.token_to_id(name)) is not None)
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
         """Yield all texts in batches, shortest first, so that little is padded."""

@@ -1,17 +1,21 @@
 """One thread that runs one encoder, for callers on an event loop.
 
-Interactive requests go before bulk ones, and bulk work is cut small: a query never waits for more than one piece of it.
+Interactive requests go before bulk ones, and those that wait together go through the model together, since for a few
+short texts it takes hardly longer than for one. Bulk work is cut into pieces as small as this machine needs them to be:
+a query never waits for more than one.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+import ctypes
 from dataclasses import dataclass, field
 from enum import IntEnum
 import itertools
 import logging
 import queue
 import threading
+import time
 
 import numpy as np
 
@@ -19,8 +23,14 @@ from .encoder import Encoded, Encoder, EncoderBusyError, EncoderClosedError, Enc
 
 _LOGGER = logging.getLogger(__name__)
 
-_BULK_PIECE = 16
+_MAX_BATCH = 16
 _MAX_WAITING = 64
+# What a query may have to wait for a piece of bulk work, in seconds: too short for a person to notice.
+_BULK_PIECE_TIME = 0.03
+
+
+class EncoderTimeoutError(EncoderError):
+    """The request was not answered within the time its caller gave it."""
 
 
 class Lane(IntEnum):
@@ -43,9 +53,16 @@ class _Job:
 class EncoderWorker:
     """Owns an encoder from its loading to its closing, all in one thread."""
 
-    def __init__(self, make_encoder: Callable[[], Encoder], name: str) -> None:
-        """Take what makes the encoder (called in the thread, may block for seconds) and the thread's name."""
+    def __init__(
+        self, make_encoder: Callable[[], Encoder], name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take what makes the encoder (called in the thread, may block for seconds) and the thread's name.
+
+        The clock (seconds) times the bulk pieces, to cut the next ones by.
+        """
         self._make_encoder = make_encoder
+        self._clock = clock
+        self._bulk_piece = _MAX_BATCH
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._ready: Future[Encoder] = Future()
@@ -62,17 +79,33 @@ class EncoderWorker:
         self._thread.start()
         return await asyncio.wrap_future(self._ready)
 
-    async def encode(self, texts: Sequence[str], role: Role, lane: Lane = Lane.INTERACTIVE) -> Encoded:
-        """Encode texts in the thread.
+    async def encode(
+        self, texts: Sequence[str], role: Role, lane: Lane = Lane.INTERACTIVE, within: float | None = None
+    ) -> Encoded:
+        """Encode texts in the thread, `within` so many seconds, waiting included; None sets no limit.
 
-        Raises EncoderError, EncoderBusyError when 64 requests wait already, EncoderClosedError after stop().
-        Cancelling the caller drops the work that has not begun.
+        Raises EncoderError, EncoderBusyError when 64 requests wait already, EncoderTimeoutError when the time is up,
+        EncoderClosedError after stop(). Cancelling the caller, or its time being up, drops the work that has not begun.
         """
-        if not texts:
+        limit = asyncio.timeout(within)
+        try:
+            async with limit:
+                return await self._encode(texts, role, lane)
+        except TimeoutError as err:
+            if not limit.expired():
+                raise
+            raise EncoderTimeoutError(f"No answer within {within} s") from err
+
+    async def _encode(self, texts: Sequence[str], role: Role, lane: Lane) -> Encoded:
+        if lane is not Lane.BULK or not texts:
             return await self._submit(texts, role, lane)
-        step = _BULK_PIECE if lane is Lane.BULK else len(texts)
-        pieces = [await self._submit(texts[start : start + step], role, lane) for start in range(0, len(texts), step)]
-        return pieces[0] if len(pieces) == 1 else _join(pieces)
+        pieces: list[Encoded] = []
+        start = 0
+        while start < len(texts):
+            end = start + self._bulk_piece
+            pieces.append(await self._submit(texts[start:end], role, lane))
+            start = end
+        return _join(pieces)
 
     async def stop(self) -> None:
         """Finish the running piece, fail what waits, close the encoder and end the thread. Can be called twice."""
@@ -109,18 +142,41 @@ class EncoderWorker:
             self._stopped = True
             self._fail_waiting()
             encoder.close()
+            _return_memory()
 
     def _serve(self, encoder: Encoder) -> None:
         while (job := self._jobs.get()).lane is not Lane.STOP:
-            if not job.answer.set_running_or_notify_cancel():
-                continue
+            jobs = [waiting for waiting in self._with_its_like(job) if waiting.answer.set_running_or_notify_cancel()]
+            if job.lane is Lane.BULK and jobs:
+                self._answer_bulk(encoder, job)
+            elif not (jobs[1:] and _answer_together(encoder, jobs)):
+                # One bad text must not cost its neighbours their answer.
+                for single in jobs:
+                    _answer(encoder, single)
+
+    def _with_its_like(self, job: _Job) -> list[_Job]:
+        """Take the interactive requests of the same role that wait behind this one, up to 16 texts in all."""
+        jobs = [job]
+        texts = len(job.texts)
+        while job.lane is Lane.INTERACTIVE and texts < _MAX_BATCH:
             try:
-                job.answer.set_result(encoder.encode(job.texts, job.role))
-            except EncoderError as err:
-                job.answer.set_exception(err)
-            except BaseException as err:  # a panic on tokenizers' Rust side is no Exception
-                _LOGGER.exception("The encoder failed in an unexpected way")
-                job.answer.set_exception(EncoderError(str(err)))
+                following = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            texts += len(following.texts)
+            if (following.lane, following.role) != (job.lane, job.role) or texts > _MAX_BATCH:
+                self._jobs.put(following)
+                break
+            jobs.append(following)
+        return jobs
+
+    def _answer_bulk(self, encoder: Encoder, job: _Job) -> None:
+        """Answer, and cut the next pieces so that each should take its time and no more."""
+        begin = self._clock()
+        _answer(encoder, job)
+        took = self._clock() - begin
+        fitting = _BULK_PIECE_TIME * len(job.texts) / took if took > 0 else _MAX_BATCH
+        self._bulk_piece = max(1, min(_MAX_BATCH, int(fitting)))
 
     def _fail_waiting(self) -> None:
         while True:
@@ -132,7 +188,47 @@ class EncoderWorker:
                 job.answer.set_exception(EncoderClosedError())
 
 
+def _return_memory() -> None:
+    """Have freed memory go back to the system, which glibc would keep tens of megabytes of; musl keeps none."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
+
+
+def _answer(encoder: Encoder, job: _Job) -> None:
+    try:
+        job.answer.set_result(encoder.encode(job.texts, job.role))
+    except EncoderError as err:
+        job.answer.set_exception(err)
+    except BaseException as err:  # a panic on tokenizers' Rust side is no Exception
+        _LOGGER.exception("The encoder failed in an unexpected way")
+        job.answer.set_exception(EncoderError(str(err)))
+
+
+def _answer_together(encoder: Encoder, jobs: Sequence[_Job]) -> bool:
+    """Answer all requests with one run of the model; False, and nobody has an answer, when it fails."""
+    try:
+        encoded = encoder.encode([text for job in jobs for text in job.texts], jobs[0].role)
+    except BaseException:  # noqa: BLE001 - whose text it was will show when each goes alone
+        return False
+    start = 0
+    for job in jobs:
+        end = start + len(job.texts)
+        job.answer.set_result(_cut(encoded, start, end))
+        start = end
+    return True
+
+
+def _cut(encoded: Encoded, start: int, end: int) -> Encoded:
+    return Encoded(
+        encoded.dense[start:end],
+        None if encoded.sparse is None else encoded.sparse[start:end],
+        None if encoded.multivector is None else encoded.multivector[start:end],
+    )
+
+
 def _join(pieces: Sequence[Encoded]) -> Encoded:
+    if len(pieces) == 1:
+        return pieces[0]
     return Encoded(
         np.concatenate([piece.dense for piece in pieces]),
         tuple(weights for piece in pieces for weights in piece.sparse or ()) or None,

@@ -1,0 +1,1 @@
+"""What the scripts that need PyTorch share; not commands themselves."""
