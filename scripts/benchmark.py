@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Measure how fast an encoder is on this machine, and what memory it takes.
+
+That is the time to load, of a query by its length and of batches, and how long a query waits while an index is made.
+
+  scripts/benchmark.py FOLDER [--model ID]      the model in a folder
+  scripts/benchmark.py --random bge-m3          a model of BGE-M3's size with random weights, made in seconds
+                                                (568 MB below the user's cache directory), nothing downloaded
+  scripts/benchmark.py ... --engine numpy       our other encoder, for where OpenVINO cannot go
+  scripts/benchmark.py ... --against torch      PyTorch fp32 beside it in the same run, with ratios; also numpy,
+                                                and both by naming it twice. PyTorch needs .venv-export, which
+                                                scripts/make_golden makes.
+
+Encoders that are compared take turns at each length. Times are those of this machine at this hour; ratios carry
+further. Everything runs in processes of its own, without Home Assistant, so that memory is the encoder's alone.
+"""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+
+
+def main() -> int:
+    """Do it in the development environment, starting there again from whatever Python this is."""
+    if Path(sys.prefix) != ENVIRONMENT:
+        setup = [str(ROOT / "scripts/setup"), "development"]
+        if subprocess.run(setup, check=False).returncode:  # noqa: S603 - our own
+            return 1
+        python = str(ENVIRONMENT / "bin/python")
+        os.execv(python, [python, __file__, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
+    sys.path[0] = str(ROOT)
+    from tests.benchmark import cli  # noqa: PLC0415 - of the environment
+
+    return cli.main(sys.argv[1:], __doc__ or "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
