@@ -18,6 +18,7 @@ from .house import Home, async_set_up, async_wait_complete
 ROOT = Path(__file__).parent.parent
 MINILM = "all-minilm-l6-v2"
 MINILM_FOLDER = ROOT / ".models" / MINILM
+MINILM_IR_FOLDER = ROOT / ".models" / f"{MINILM}-ir"
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def model_folder(hass: HomeAssistant) -> str:
     """Lay the real model below the configuration directory, and give its place there."""
     folder = f"semantic_home_models/{MINILM}"
     shutil.copytree(MINILM_FOLDER, hass.config.path(folder))
+    return folder
+
+
+@pytest.fixture
+def portable_folder(hass: HomeAssistant) -> str:
+    """Lay the same model below the configuration directory as the portable engine reads it."""
+    folder = f"semantic_home_models/{MINILM}-ir"
+    shutil.copytree(MINILM_IR_FOLDER, hass.config.path(folder))
     return folder
 
 

@@ -11,15 +11,16 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.requirements import RequirementsNotFound
+from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 
-from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
+from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
 from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
 
 from .conftest import MINILM
 from .house import Home, async_wait_complete
 
-INSTALL = "custom_components.semantic_home.config_flow.async_process_requirements"
+INSTALL = "custom_components.semantic_home.local_engine.async_process_requirements"
+SUFFIXES = "custom_components.semantic_home.local_engine.EXTENSION_SUFFIXES"
 
 
 async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None) -> ConfigFlowResult:
@@ -31,14 +32,20 @@ async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None)
     return result
 
 
-async def choose(hass: HomeAssistant, model: str) -> ConfigFlowResult:
+async def choose_engine(hass: HomeAssistant, engine: str) -> ConfigFlowResult:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    return await submit(hass, result["flow_id"], {CONF_ENGINE: engine})
+
+
+async def choose(hass: HomeAssistant, model: str, engine: str = "openvino") -> ConfigFlowResult:
+    result = await choose_engine(hass, engine)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "model")
     return await submit(hass, result["flow_id"], {CONF_MODEL: model})
 
 
-async def to_folder(hass: HomeAssistant, model: str = MINILM) -> ConfigFlowResult:
-    result = await choose(hass, model)
+async def to_folder(hass: HomeAssistant, model: str = MINILM, engine: str = "openvino") -> ConfigFlowResult:
+    result = await choose(hass, model, engine)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
     return result
 
@@ -48,7 +55,7 @@ async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder
     result = await to_folder(hass)
     result = await submit(hass, result["flow_id"], {CONF_FOLDER: f" {model_folder} "})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["data"] == {CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
+    assert result["data"] == {CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
     entry = result["result"]
     assert entry.state is ConfigEntryState.LOADED
     await async_wait_complete(entry)
@@ -57,7 +64,7 @@ async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder
 
 @pytest.mark.usefixtures("home")
 async def test_progress_says_what_it_is_doing(hass: HomeAssistant, model_folder: str) -> None:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await choose_engine(hass, "openvino")
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: MINILM})
     assert (result["type"], result["progress_action"]) == (FlowResultType.SHOW_PROGRESS, "install")
     await hass.async_block_till_done()
@@ -72,10 +79,10 @@ async def test_progress_says_what_it_is_doing(hass: HomeAssistant, model_folder:
 
 
 async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await choose_engine(hass, "openvino")
     schema = result["data_schema"].schema
     options = schema[CONF_MODEL].config["options"]
-    assert [option["value"] for option in options] == ["bge-m3", MINILM, "names_only"]
+    assert [option["value"] for option in options] == ["bge-m3", MINILM]
     for fact in ("BGE-M3", "recommended", "1024", "568 MB", "790 MB", "100 languages"):
         assert fact in options[0]["label"]
     for fact in ("384", "English"):
@@ -135,7 +142,7 @@ async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: Home
     with patch(INSTALL, side_effect=problem):
         result = await choose(hass, MINILM)
         assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
-        assert "openvino" in result["description_placeholders"]["requirements"]
+        assert "tokenizers" in result["description_placeholders"]["requirements"]
         result = await submit(hass, result["flow_id"], {"next_step_id": "install"})
         assert result["type"] is FlowResultType.MENU, "trying again asks again"
         result = await submit(hass, result["flow_id"], {"next_step_id": "names_only"})
@@ -170,6 +177,79 @@ async def test_a_runtime_that_cannot_be_imported_is_unavailable(
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
 
 
+async def no_openvino(hass: HomeAssistant, domain: str, requirements: list[str], is_built_in: bool) -> None:  # noqa: FBT001
+    """Refuse what asks for OpenVINO, as a system without a package for it does."""
+    if any("openvino" in requirement for requirement in requirements):
+        raise RequirementsNotFound(domain, requirements)
+    await async_process_requirements(hass, domain, requirements, is_built_in)
+
+
+@pytest.mark.usefixtures("home")
+async def test_the_portable_engine_can_be_chosen(
+    hass: HomeAssistant, portable_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with patch(INSTALL, side_effect=no_openvino):
+        result = await to_folder(hass, engine="numpy")
+        assert result["description_placeholders"]["note"] == ""
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+        assert result["data"] == {CONF_ENGINE: "numpy", CONF_MODEL: MINILM, CONF_FOLDER: portable_folder}
+        await async_wait_complete(result["result"])
+    response = await hass.services.async_call(
+        DOMAIN, "match_devices", {"query": "I want to watch something"}, blocking=True, return_response=True
+    )
+    assert response["candidates"][0]["entity_id"] == "media_player.tv"
+    assert (response["model"], response["degraded"]) == (MINILM, False)
+
+
+@pytest.mark.usefixtures("home")
+async def test_where_openvino_cannot_be_installed_the_portable_engine_takes_its_place(
+    hass: HomeAssistant, portable_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with patch(INSTALL, side_effect=no_openvino):
+        result = await to_folder(hass)
+        assert "portable" in result["description_placeholders"]["note"]
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+        # What was chosen stays chosen: OpenVINO may be installable after the next update.
+        assert result["data"][CONF_ENGINE] == "openvino"
+        await async_wait_complete(result["result"])
+        assert result["result"].runtime_data.model == MINILM
+
+
+@pytest.mark.usefixtures("home")
+async def test_openvino_that_does_not_start_is_replaced_too(
+    hass: HomeAssistant, portable_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    result = await to_folder(hass)
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await async_wait_complete(result["result"])
+
+
+async def test_on_musl_only_the_portable_engine_is_offered(hass: HomeAssistant) -> None:
+    with patch(SUFFIXES, [".cpython-314-x86_64-linux-musl.so", ".so"]):
+        result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        (engine,) = result["data_schema"].schema
+        assert engine.default() == "numpy"
+        assert result["data_schema"].schema[engine].config["options"] == ["numpy", "names_only"]
+        assert "musl" in result["description_placeholders"]["note"]
+        with patch(INSTALL) as install:
+            result = await submit(hass, result["flow_id"], {CONF_ENGINE: "numpy"})
+            result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
+        assert result["step_id"] == "folder"
+        assert [call.args[2] for call in install.call_args_list] == [["tokenizers==0.23.3"]]
+
+
+@pytest.mark.usefixtures("home")
+async def test_an_onnx_graph_is_nothing_for_the_portable_engine(hass: HomeAssistant, model_folder: str) -> None:
+    result = await to_folder(hass, engine="numpy")
+    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    assert result["errors"] == {CONF_FOLDER: "layout_unknown"}
+    assert result["description_placeholders"]["detail"] == "model.onnx"
+
+
 @pytest.mark.usefixtures("home")
 async def test_a_model_that_does_not_answer_is_an_error_of_the_form(hass: HomeAssistant, model_folder: str) -> None:
     result = await to_folder(hass)
@@ -181,7 +261,7 @@ async def test_a_model_that_does_not_answer_is_an_error_of_the_form(hass: HomeAs
 
 @pytest.mark.usefixtures("home")
 async def test_no_model_can_be_chosen_anywhere(hass: HomeAssistant) -> None:
-    result = await choose(hass, "names_only")
+    result = await choose_engine(hass, "names_only")
     assert (result["type"], result["data"]) == (FlowResultType.CREATE_ENTRY, {CONF_MODEL: None})
 
 
@@ -189,7 +269,7 @@ async def test_no_model_can_be_chosen_anywhere(hass: HomeAssistant) -> None:
 async def test_what_nobody_expected_is_logged_and_shown(
     hass: HomeAssistant, model_folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with patch("custom_components.semantic_home.config_flow.OpenVINOEncoder", side_effect=MemoryError("no memory")):
+    with patch("custom_components.semantic_home.local_engine.OpenVINOEncoder", side_effect=MemoryError("no memory")):
         result = await to_folder(hass)
         result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
     assert result["errors"] == {"base": "unknown"}
@@ -208,14 +288,17 @@ async def test_reconfigure_from_names_alone_to_a_model(hass: HomeAssistant, home
     result = await entry.start_reconfigure_flow(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
     assert next(iter(result["data_schema"].schema)).default() == "names_only"
+    result = await submit(hass, result["flow_id"], {CONF_ENGINE: "openvino"})
     result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
     result = await submit(hass, result["flow_id"], {CONF_FOLDER: f"./{model_folder}"})
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
-    assert entry.data == {CONF_MODEL: MINILM, CONF_FOLDER: f"./{model_folder}"}
+    assert entry.data == {CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_FOLDER: f"./{model_folder}"}
     await hass.async_block_till_done()
     await async_wait_complete(entry)
 
     result = await entry.start_reconfigure_flow(hass)
+    assert next(iter(result["data_schema"].schema)).default() == "openvino"
+    result = await submit(hass, result["flow_id"], {CONF_ENGINE: "openvino"})
     assert next(iter(result["data_schema"].schema)).default() == MINILM
     result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
     assert next(iter(result["data_schema"].schema)).default() == f"./{model_folder}", "the entry's own folder"

@@ -138,7 +138,7 @@ async def test_a_lost_model_degrades_and_comes_back(hass: HomeAssistant, entry: 
 async def test_a_runtime_gone_after_an_update_degrades(hass: HomeAssistant, model_folder: str) -> None:
     entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: MINILM, CONF_FOLDER: model_folder})
     with patch(
-        "custom_components.semantic_home.runtime.async_process_requirements",
+        "custom_components.semantic_home.local_engine.async_process_requirements",
         side_effect=RequirementsNotFound(DOMAIN, ["openvino"]),
     ):
         await async_set_up(hass, entry)

@@ -11,8 +11,9 @@ import yaml
 from homeassistant.helpers import selector
 
 from custom_components.semantic_home import services
-from custom_components.semantic_home.const import LOCAL_REQUIREMENTS, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
+from custom_components.semantic_home.const import MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
+from custom_components.semantic_home.local_engine import REQUIREMENTS, Engine
 
 from .conftest import ROOT
 
@@ -65,7 +66,7 @@ def test_what_musl_cannot_install_is_not_required() -> None:
     required = {re.split(r"[<>=]", requirement)[0].lower() for requirement in MANIFEST["requirements"]}
     assert required == {"alembic", "numpy", "sqlalchemy"}
     development = (ROOT / ".ci" / "pins" / "development.txt").read_text()
-    for requirement in LOCAL_REQUIREMENTS:
+    for requirement in REQUIREMENTS[Engine.OPENVINO]:
         assert f"\n{requirement} " in development, "tests run with another version than users get"
 
 

@@ -1,7 +1,7 @@
 """The dialogs: which model, from where; installed and tried before the entry exists."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import logging
 from pathlib import Path
 from typing import Any, override
@@ -25,33 +25,25 @@ from homeassistant.helpers.selector import (
     TextSelector,
 )
 from homeassistant.helpers.translation import async_get_translations
-from homeassistant.requirements import async_clear_install_history, async_process_requirements
+from homeassistant.requirements import async_clear_install_history
 
 from .const import (
+    CONF_ENGINE,
     CONF_FOLDER,
     CONF_MODEL,
     CONF_SCOPE,
     DEFAULT_MODELS_FOLDER,
     DOMAIN,
-    LOCAL_REQUIREMENTS,
     SCOPE_ALL,
     SCOPE_EXPOSED,
 )
-from .engine import (
-    Catalog,
-    EncoderError,
-    ModelFilesError,
-    ModelSpec,
-    OpenVINOEncoder,
-    Role,
-    RuntimeMissingError,
-    load_catalog,
-)
+from .engine import Catalog, EncoderError, ModelFilesError, ModelSpec, Role, RuntimeMissingError, load_catalog
+from .local_engine import REQUIREMENTS, Engine, async_install, open_encoder, openvino_has_packages
 
 _LOGGER = logging.getLogger(__name__)
 
 _TITLE = "Semantic Home"
-# Of the choices in the form; an entry without a model has None.
+# Of the choices in the first form; an entry without a model has None.
 _NAMES_ONLY = "names_only"
 
 
@@ -64,8 +56,11 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         """Start with nothing chosen."""
         self._spec: ModelSpec | None = None
+        self._engine = Engine.OPENVINO
+        # What can run here, which may be another one.
+        self._installed = Engine.OPENVINO
         self._folder = ""
-        self._install: asyncio.Task[None] | None = None
+        self._install: asyncio.Task[Engine] | None = None
         self._trial: asyncio.Task[None] | None = None
         self._errors: dict[str, str] = {}
         self._detail = ""
@@ -78,16 +73,34 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask which model, if any."""
+        """Ask what a model is to run with, if any is."""
+        if user_input is not None:
+            if user_input[CONF_ENGINE] == _NAMES_ONLY:
+                return await self.async_step_names_only()
+            self._engine = Engine(user_input[CONF_ENGINE])
+            return await self.async_step_model()
+        engines = list(Engine) if openvino_has_packages() else [Engine.NUMPY]
+        selector = SelectSelector(
+            SelectSelectorConfig(
+                options=[*engines, _NAMES_ONLY], mode=SelectSelectorMode.LIST, translation_key=CONF_ENGINE
+            )
+        )
+        note = "" if Engine.OPENVINO in engines else await self._common("openvino_has_no_packages")
+        return self.async_show_form(
+            step_id="user",
+            data_schema=vol.Schema({vol.Required(CONF_ENGINE, default=self._default_engine(engines)): selector}),
+            description_placeholders={"note": note},
+        )
+
+    async def async_step_model(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which model."""
         catalog = await self.hass.async_add_executor_job(load_catalog)
         if user_input is not None:
-            if user_input[CONF_MODEL] == _NAMES_ONLY:
-                return await self.async_step_names_only()
             self._spec = catalog[user_input[CONF_MODEL]]
             self._folder = self._default_folder(self._spec)
             return await self.async_step_install()
         model = vol.Required(CONF_MODEL, default=self._default_model(catalog))
-        return self.async_show_form(step_id="user", data_schema=vol.Schema({model: await self._models(catalog)}))
+        return self.async_show_form(step_id="model", data_schema=vol.Schema({model: await self._models(catalog)}))
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask the same again for the entry that exists."""
@@ -97,13 +110,12 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         """Install what runs a model here: first of all, because where that fails no model need be looked for."""
         if self._install is None:
             async_clear_install_history(self.hass)
-            self._install = self.hass.async_create_task(
-                async_process_requirements(self.hass, DOMAIN, list(LOCAL_REQUIREMENTS), False), eager_start=False
-            )
+            self._install = self.hass.async_create_task(async_install(self.hass, self._engine), eager_start=False)
         if not self._install.done():
             return self.async_show_progress(step_id="install", progress_action="install", progress_task=self._install)
-        error, self._install = self._install.exception(), None
-        if error is None:
+        task, self._install = self._install, None
+        if (error := task.exception()) is None:
+            self._installed = task.result()
             return self.async_show_progress_done(next_step_id="folder")
         _LOGGER.error("What runs a model could not be installed: %s", error)
         return self.async_show_progress_done(next_step_id="runtime_unavailable")
@@ -113,7 +125,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_menu(
             step_id="runtime_unavailable",
             menu_options=["install", "names_only"],
-            description_placeholders={"requirements": ", ".join(LOCAL_REQUIREMENTS)},
+            description_placeholders={"requirements": ", ".join(REQUIREMENTS[Engine.NUMPY])},
         )
 
     async def async_step_folder(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -124,6 +136,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
             if await self.hass.async_add_executor_job(self._inside_config):
                 return await self.async_step_load()
             self._errors = {CONF_FOLDER: "folder_outside"}
+        note = "" if self._installed is self._engine else await self._common("numpy_instead")
         return self.async_show_form(
             step_id="folder",
             data_schema=vol.Schema({vol.Required(CONF_FOLDER, default=self._folder): TextSelector()}),
@@ -132,6 +145,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
                 "model": self._chosen.title,
                 "config": self.hass.config.config_dir,
                 "detail": self._detail,
+                "note": note,
             },
         )
 
@@ -139,7 +153,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         """Load the model and try it."""
         if self._trial is None:
             folder = Path(self.hass.config.path(self._folder))
-            self._trial = self.hass.async_create_task(self._try_model(folder, self._chosen))
+            self._trial = self.hass.async_create_task(self._try_model(folder))
         if not self._trial.done():
             return self.async_show_progress(step_id="load", progress_action="load", progress_task=self._trial)
         error, self._trial = self._trial.exception(), None
@@ -155,7 +169,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Keep the model that was tried."""
-        return self._finish({CONF_MODEL: self._chosen.id, CONF_FOLDER: self._folder})
+        return self._finish({CONF_ENGINE: self._engine, CONF_MODEL: self._chosen.id, CONF_FOLDER: self._folder})
 
     @property
     def _chosen(self) -> ModelSpec:
@@ -168,9 +182,18 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
             return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data=data)
         return self.async_create_entry(title=_TITLE, data=data)
 
-    def _default_model(self, catalog: Catalog) -> str:
+    def _default_engine(self, engines: Sequence[Engine]) -> str:
         if self.source == SOURCE_RECONFIGURE:
-            return str(self._get_reconfigure_entry().data[CONF_MODEL] or _NAMES_ONLY)
+            data = self._get_reconfigure_entry().data
+            if data[CONF_MODEL] is None:
+                return _NAMES_ONLY
+            if (engine := data.get(CONF_ENGINE)) in engines:
+                return str(engine)
+        return engines[0]
+
+    def _default_model(self, catalog: Catalog) -> str:
+        if self.source == SOURCE_RECONFIGURE and (model := self._get_reconfigure_entry().data[CONF_MODEL]) in catalog:
+            return str(model)
         return next(spec.id for spec in catalog.values() if spec.recommended)
 
     def _default_folder(self, spec: ModelSpec) -> str:
@@ -181,14 +204,15 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         return f"{DEFAULT_MODELS_FOLDER}/{spec.id}"
 
     async def _models(self, catalog: Catalog) -> SelectSelector:
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-        common = f"component.{DOMAIN}.common"
         options = [
-            SelectOptionDict(value=spec.id, label=_label(spec, texts[f"{common}.{_label_key(spec)}"]))
+            SelectOptionDict(value=spec.id, label=_label(spec, await self._common(_label_key(spec))))
             for spec in catalog.values()
         ]
-        options.append(SelectOptionDict(value=_NAMES_ONLY, label=texts[f"{common}.no_model"]))
         return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
+
+    async def _common(self, key: str) -> str:
+        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        return texts[f"component.{DOMAIN}.common.{key}"]
 
     def _inside_config(self) -> bool:
         """Tell whether the folder, links followed, lies below the configuration directory. Blocking."""
@@ -198,8 +222,8 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
         except ValueError:  # a NUL character
             return False
 
-    async def _try_model(self, folder: Path, spec: ModelSpec) -> None:
-        await self.hass.async_add_executor_job(_try_encoder, folder, spec)
+    async def _try_model(self, folder: Path) -> None:
+        await self.hass.async_add_executor_job(_try_encoder, self._installed, folder, self._chosen)
 
     def _step_after(self, error: BaseException) -> str:
         """Keep what the form is to say of the error, and name the step that shows it."""
@@ -230,9 +254,9 @@ class SemanticHomeOptionsFlow(OptionsFlowWithReload):
         )
 
 
-def _try_encoder(folder: Path, spec: ModelSpec) -> None:
+def _try_encoder(engine: Engine, folder: Path, spec: ModelSpec) -> None:
     """Load the model and answer one query with it. Blocking; raises EncoderError."""
-    encoder = OpenVINOEncoder(folder, spec)
+    encoder = open_encoder(engine, folder, spec)
     try:
         encoder.encode(["turn off the lamp next to the couch"], Role.QUERY)
     finally:

@@ -16,9 +16,9 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.recorder import DATA_INSTANCE
-from homeassistant.requirements import RequirementsNotFound, async_process_requirements
+from homeassistant.requirements import RequirementsNotFound
 
-from .const import CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN, LOCAL_REQUIREMENTS, SCOPE_EXPOSED
+from .const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
 from .describe import TEMPLATE_VERSION
 from .engine import (
     Encoder,
@@ -27,7 +27,6 @@ from .engine import (
     EncoderWorker,
     Lane,
     ModelSpec,
-    OpenVINOEncoder,
     QueryCache,
     QueryKey,
     Role,
@@ -35,6 +34,7 @@ from .engine import (
 )
 from .home_index import EntityFilter, HomeIndex, IndexStatus
 from .index import Document, Stamp, StoreError
+from .local_engine import Engine, async_install, open_encoder
 from .matching import Background, MatchRequest, MatchResult
 from .sync import HomeSync
 
@@ -206,9 +206,9 @@ class SemanticHome:
         self._spec = (await self._hass.async_add_executor_job(load_catalog)).get(model)
         if self._spec is None:
             raise EncoderError(f"This version knows no model {model}")
-        await async_process_requirements(self._hass, DOMAIN, list(LOCAL_REQUIREMENTS), False)
+        engine = await async_install(self._hass, Engine(self._entry.data.get(CONF_ENGINE, Engine.OPENVINO)))
         folder = Path(self._hass.config.path(self._entry.data[CONF_FOLDER]))
-        worker = EncoderWorker(partial(OpenVINOEncoder, folder, self._spec), f"{DOMAIN}-encoder")
+        worker = EncoderWorker(partial(open_encoder, engine, folder, self._spec), f"{DOMAIN}-encoder")
         try:
             encoder = await worker.start()
             sentences = await self._hass.async_add_executor_job(Background.sentences)

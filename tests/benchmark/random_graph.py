@@ -44,11 +44,17 @@ def write_graph(xml: Path, shape: Shape, progress: Callable[[str], None]) -> Non
 
     Takes about the size of the weights in memory: OpenVINO shares the arrays they are made in.
     """
-    serialize(_Builder(shape, progress).model(), xml)
+    serialize(GraphBuilder(shape, progress).model(), xml)
 
 
-class _Builder:
+class GraphBuilder:
+    """Lays the operations out; where the weights come from, and what BERT has otherwise, a subclass can say."""
+
+    kinds = 1
+    epsilon = 1e-5
+
     def __init__(self, shape: Shape, progress: Callable[[str], None]) -> None:
+        """Take what to build, and whom to tell what is being made."""
         self._shape = shape
         self._progress = progress
         self._random = np.random.default_rng(_SEED)
@@ -71,13 +77,26 @@ class _Builder:
     def _embeddings(self, ids: Node) -> Node:
         self._progress(f"a vocabulary of {self._shape.vocabulary:,}")
         words = self._lookup("word", self._shape.vocabulary, ids)
-        # Padding keeps position 1; the others count from 2.
+        kinds = self._lookup("token_type", self.kinds, ops.multiply(ids, _scalar(0)))
+        places = self._lookup("position", self._shape.positions, self.positions(ids))
+        return self._layer_norm(ops.add(ops.add(words, kinds), places), "embeddings.LayerNorm")
+
+    def positions(self, ids: Node) -> Node:
+        """Number the tokens: padding keeps position 1; the others count from 2."""
         real = ops.convert(ops.not_equal(ids, _scalar(1)), "i32")
         counted = ops.multiply(ops.cum_sum(real, _scalar(1)), real)
-        positions = ops.add(ops.convert(counted, "i64"), _scalar(1))
-        kinds = self._lookup("token_type", 1, ops.multiply(ids, _scalar(0)))
-        places = self._lookup("position", self._shape.positions, positions)
-        return self._layer_norm(ops.add(ops.add(words, kinds), places), "embeddings.LayerNorm")
+        return ops.add(ops.convert(counted, "i64"), _scalar(1))
+
+    def matrix(self, path: str, size: tuple[int, int]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:  # noqa: ARG002 - for a subclass
+        """Return a table or matrix rounded to 8 bits, and the scale (rows, 1) of each of its rows."""
+        values = self._random.integers(-127, 128, size, np.int8)
+        scale = _GAIN / self._shape.hidden**0.5 / _INT8_SPREAD
+        return values, (scale * self._random.uniform(0.5, 1.5, (size[0], 1))).astype(np.float16)
+
+    def vector(self, path: str, size: int) -> NDArray[np.float32]:
+        """Return a bias, or the gain of a normalisation, as (1, 1, size)."""
+        around = 1 if path.endswith("LayerNorm.weight") else 0
+        return np.float32(around) + self._random.normal(0, 0.02, (1, 1, size)).astype(np.float32)
 
     def _lookup(self, kind: str, rows: int, indices: Node) -> Node:
         path = f"embeddings.{kind}_embeddings"
@@ -113,27 +132,22 @@ class _Builder:
         weight = self._compressed(path, (outputs, inputs), port=1)
         name = f"__module.{path}/aten::linear"
         product = ops.matmul(vectors, weight, transpose_a=False, transpose_b=True, name=f"{name}/MatMul")
-        return ops.add(product, self._small(outputs), name=f"{name}/Add")
+        return ops.add(product, self.vector(f"{path}.bias", outputs), name=f"{name}/Add")
 
     def _layer_norm(self, vectors: Node, path: str) -> Node:
         name = f"__module.{path}/aten::layer_norm"
-        normal = ops.mvn(vectors, _vector(-1), True, 1e-5, "INSIDE_SQRT", name=f"{name}/MVN")
+        normal = ops.mvn(vectors, _vector(-1), True, self.epsilon, "INSIDE_SQRT", name=f"{name}/MVN")
         size = self._shape.hidden
-        scaled = ops.multiply(normal, np.float32(1) + self._small(size), name=f"{name}/Multiply_1")
-        return ops.add(scaled, self._small(size), name=f"{name}/Add")
+        scaled = ops.multiply(normal, self.vector(f"{path}.weight", size), name=f"{name}/Multiply_1")
+        return ops.add(scaled, self.vector(f"{path}.bias", size), name=f"{name}/Add")
 
     def _compressed(self, path: str, size: tuple[int, int], port: int) -> Node:
         """Make a table or matrix as NNCF's INT8_SYM leaves it: a scale for each row (output channel)."""
         name = f"self.{path}.weight"
-        values = self._random.integers(-127, 128, size, np.int8)
-        scale = _GAIN / self._shape.hidden**0.5 / _INT8_SPREAD
-        scales = (scale * self._random.uniform(0.5, 1.5, (size[0], 1))).astype(np.float16)
+        values, scales = self.matrix(f"{path}.weight", size)
         whole = ops.convert(ops.constant(values, name=name, shared_memory=True), "f16")
         scaled = ops.multiply(whole, ops.constant(scales, name=f"{name}/scale"), name=f"{name}/fq_weights_{port}")
         return ops.convert(scaled, "f32", name=f"{name}/fq_weights_{port}/convert")
-
-    def _small(self, size: int) -> NDArray[np.float32]:
-        return self._random.normal(0, 0.02, (1, 1, size)).astype(np.float32)
 
 
 def _scalar(value: int) -> Node:

@@ -17,11 +17,12 @@ import pytest_socket
 from .harness import semantic_home
 from .harness.client import Client, CommandRefusedError, JsonObject, RefusedError, connect
 from .harness.flow import FlowFailedError
-from .harness.folder import HomeFolder
+from .harness.folder import MODELS, MODELS_FOLDER, HomeFolder
 from .harness.home import Home, furnish
 from .harness.log import complaints
 from .harness.onboarding import log_in
 from .harness.process import PYTHON, HomeAssistantProcess
+from .harness.semantic_home import Choice
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(900)]
 
@@ -52,11 +53,11 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     if not PYTHON.exists():
-        pytest.fail("The end-to-end tests need a Home Assistant to start: run scripts/setup demo models")
+        pytest.fail("The end-to-end tests need a Home Assistant to start: run scripts/setup")
     # The fixture that does this for a test comes too late for a whole module.
     pytest_socket.enable_socket()
     folder = HomeFolder(tmp_path_factory.mktemp("home"))
-    folder.lay_out(semantic_home.MODEL)
+    folder.lay_out(MODELS / semantic_home.MODEL, MODELS / semantic_home.PORTABLE_MODEL)
     with HomeAssistantProcess(folder) as process:
         house = House(process)
         asyncio.run(_settle_in(house))
@@ -98,9 +99,9 @@ async def test_furnishing_twice_changes_nothing(client: Client):
 
 async def test_flow_names_the_field_of_a_folder_that_cannot_be_used(client: Client):
     with pytest.raises(FlowFailedError, match="folder"):
-        await semantic_home.add(client, folder="../elsewhere")
+        await semantic_home.add(client, choice=Choice(folder="../elsewhere"))
     with pytest.raises(FlowFailedError, match="folder"):
-        await semantic_home.add(client, folder="semantic_home_models/missing")
+        await semantic_home.add(client, choice=Choice(folder="semantic_home_models/missing"))
     assert await client.entries(DOMAIN) == []
 
 
@@ -243,6 +244,16 @@ async def test_restart_keeps_the_vectors(house: House):
         after = await semantic_home.match(client, COUCH)
     assert (after["entity_ids"], after["generation"]) == (before["entity_ids"], before["generation"])
     assert _marked_vectors(house.process.folder) == marked > 0
+
+
+async def test_the_portable_engine_takes_over(client: Client, house: House):
+    choice = Choice("numpy", folder=f"{MODELS_FOLDER}/{semantic_home.PORTABLE_MODEL}")
+    before = await semantic_home.match(client, COUCH)
+    await semantic_home.reconfigure(client, (await _entry(client))["entry_id"], choice)
+    await semantic_home.wait_for_index(client)
+    after = await semantic_home.match(client, COUCH)
+    assert (after["decision"], after["entity_ids"]) == ("match", [SOFA_LAMP])
+    assert after["generation"] != before["generation"], "these are the vectors of another file"
 
 
 def test_nothing_in_the_log_is_ours(house: House):

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from custom_components.semantic_home.engine import ModelSpec, load_catalog
-from tests.conftest import MINILM, MINILM_FOLDER, ROOT
+from tests.conftest import MINILM, MINILM_FOLDER, MINILM_IR_FOLDER, ROOT
 
-__all__ = ["MINILM", "MINILM_FOLDER", "MODELS", "ROOT", "cosines", "tiny_spec"]
+__all__ = ["MINILM", "MINILM_FOLDER", "MINILM_IR_FOLDER", "MODELS", "ROOT", "cosines", "tiny_spec"]
 
 # Small random models in the layouts that optimum-intel writes (scripts/make_tiny_models).
 MODELS = ROOT / "tests/engine/models"

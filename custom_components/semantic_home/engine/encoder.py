@@ -53,7 +53,12 @@ class EncoderError(Exception):
 
 
 class RuntimeMissingError(EncoderError):
-    """A package that runs the model is not installed."""
+    """A package that runs the model is not installed, or cannot be imported."""
+
+    def __init__(self, package: str) -> None:
+        """Take the package's name."""
+        super().__init__(package)
+        self.package = package
 
 
 class ModelFilesError(EncoderError):

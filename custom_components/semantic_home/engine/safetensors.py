@@ -17,14 +17,14 @@ from .encoder import ModelFilesError
 _LENGTH_BYTES = 8
 _MAX_HEADER = 2**20
 _MAX_FILE = 2**28
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 
 
 def read_safetensors(file: Path) -> dict[str, NDArray[np.float32]]:
     """Read all tensors of a file below 256 MiB: name to float32 array in the shape the header gives. Blocking.
 
-    Only F32 and F16 are known. Raises ModelFilesError `file_unreadable` for anything else, and for a header that does
-    not fit the file.
+    Only F32, F16 and I64 are known. Raises ModelFilesError `file_unreadable` for anything else, and for a header that
+    does not fit the file.
     """
     try:
         with file.open("rb") as stream:

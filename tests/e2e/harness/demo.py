@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import json
 import os
 from pathlib import Path
@@ -15,11 +15,12 @@ from . import semantic_home
 from .client import Client, JsonObject, RefusedError, connect
 from .console import Progress, table
 from .flow import FlowFailedError
-from .folder import CHECKOUT, MODELS_FOLDER, FolderInUseError, HomeFolder
+from .folder import CHECKOUT, MODELS, MODELS_FOLDER, FolderInUseError, HomeFolder
 from .home import Home, furnish
 from .log import complaints
 from .onboarding import Login, log_in
 from .process import HomeAssistantDiedError, HomeAssistantProcess
+from .semantic_home import Choice
 
 HEADINGS = ("Query", "Decision", "Entities", "Confidence", "ms", "")
 CANDIDATE_HEADINGS = ("", "Candidate", "Name", "Area", "Confidence", "Dense", "Lexical", "Reason")
@@ -32,10 +33,9 @@ EXPECTED_ERRORS = (
     RefusedError,
     TimeoutError,
 )
-NOT_YET = f"""\
-bge-m3 does not work in the demo yet: downloading it comes with a later release. To try it now, run
-`scripts/demo --serve`, put a model folder made by optimum-intel into .demo/config/{MODELS_FOLDER}/bge-m3
-and choose "Reconfigure" in the integration's menu in the browser."""
+NOT_YET = """\
+The demo cannot download bge-m3 yet, that comes with a later release. With a network, make its folder yourself:
+`scripts/export_model.py BAAI/bge-m3 FOLDER`, then `scripts/demo --model bge-m3 --folder FOLDER`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Answer:
 def main() -> int:
     """Run the demo; return the exit code."""
     options = _parse(sys.argv[1:])
-    if options.model != semantic_home.MODEL:
+    if options.model != semantic_home.MODEL and not options.folder:
         print(NOT_YET, file=sys.stderr)
         return 2
     # Ending the demo from outside must stop its Home Assistant as well.
@@ -90,12 +90,16 @@ def _run(options: argparse.Namespace, folder: HomeFolder) -> int:
     progress = Progress(float(os.environ.get("DEMO_STARTED_AT") or time.time()))
     if options.fresh:
         folder.forget()
-    folder.lay_out(semantic_home.MODEL)
+    model = options.folder or MODELS / (semantic_home.PORTABLE_MODEL if options.engine == "numpy" else options.model)
+    folder.lay_out(model)
+    choice = Choice(options.engine, options.model, f"{MODELS_FOLDER}/{model.name}")
     progress.say("Starting Home Assistant")
     process = HomeAssistantProcess(folder)
     try:
         process.start()
-        login, passed = asyncio.run(_demonstrate(process, progress, _questions(options.query), as_json=options.json))
+        login, passed = asyncio.run(
+            _demonstrate(process, progress, choice, _questions(options.query), as_json=options.json)
+        )
         if options.serve:
             _serve(process, login)
     finally:
@@ -105,7 +109,12 @@ def _run(options: argparse.Namespace, folder: HomeFolder) -> int:
 
 
 async def _demonstrate(
-    process: HomeAssistantProcess, progress: Progress, questions: Sequence[Question], *, as_json: bool
+    process: HomeAssistantProcess,
+    progress: Progress,
+    choice: Choice,
+    questions: Sequence[Question],
+    *,
+    as_json: bool,
 ) -> tuple[Login, bool]:
     async with connect(process.url) as stranger:
         client, login = await log_in(stranger, process.folder)
@@ -113,9 +122,7 @@ async def _demonstrate(
         progress.say(f"Home Assistant {version} is running; looking after its home")
         async with client.websocket() as socket:
             await furnish(socket, Home.load())
-        if not await client.entries(semantic_home.DOMAIN):
-            progress.say("Adding Semantic Home through its config flow")
-            await semantic_home.add(client, lambda shown: progress.say(_describe(shown)))
+        await _set_up(client, process.folder, choice, progress)
         progress.say("Waiting for the index")
         await semantic_home.wait_for_index(client)
         answers = [await _ask(client, questions[0])]
@@ -128,6 +135,26 @@ async def _demonstrate(
         _show(answers)
     print(f"\nFirst match {first:.1f} s after the start.", flush=True)
     return login, all(answer.is_right for answer in answers)
+
+
+async def _set_up(client: Client, folder: HomeFolder, choice: Choice, progress: Progress) -> None:
+    """Set the integration up, or change it to what is wanted this time."""
+    entries = await client.entries(semantic_home.DOMAIN)
+    wanted = json.dumps(asdict(choice))
+    if entries and folder.choice.exists() and folder.choice.read_text("utf-8") == wanted:
+        return
+    folder.choice.unlink(missing_ok=True)
+
+    def on_progress(shown: JsonObject) -> None:
+        progress.say(_describe(shown))
+
+    if entries:
+        progress.say("Reconfiguring Semantic Home")
+        await semantic_home.reconfigure(client, entries[0]["entry_id"], choice, on_progress)
+    else:
+        progress.say("Adding Semantic Home through its config flow")
+        await semantic_home.add(client, on_progress, choice)
+    folder.choice.write_text(wanted, "utf-8")
 
 
 async def _ask(client: Client, question: Question) -> Answer:
@@ -208,6 +235,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("query", nargs="*", help="ask this instead of the prepared questions")
     parser.add_argument("--json", action="store_true", help="show the whole responses instead of a table")
     parser.add_argument("--serve", action="store_true", help="keep Home Assistant running for a browser")
+    parser.add_argument("--engine", choices=("openvino", "numpy"), default="openvino", help="what runs the model")
+    parser.add_argument("--folder", type=lambda path: Path(path).resolve(), help="a model folder of your own")
     parser.add_argument("--model", choices=(semantic_home.MODEL, "bge-m3"), default=semantic_home.MODEL)
     parser.add_argument("--fresh", action="store_true", help="forget the home of earlier runs")
     return parser.parse_args(arguments)

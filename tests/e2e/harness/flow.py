@@ -22,15 +22,16 @@ def silent(progress: JsonObject) -> None:
 
 async def go_through_flow(
     client: Client,
-    handler: str,
+    start: JsonObject,
     answers: Mapping[str, Mapping[str, Json]],
     on_progress: Callable[[JsonObject], None] = silent,
 ) -> JsonObject:
-    """Start a flow and answer its steps; return the result that created the entry.
+    """Start a flow and answer its steps; return the result that created the entry, or changed it.
 
+    `start` holds the handler, and the entry's id to reconfigure it.
     `answers` holds the fields by step id. A field without an answer keeps the default that the form proposes.
     """
-    result: JsonObject = await client.post(FLOWS, {"handler": handler})
+    result: JsonObject = await client.post(FLOWS, start)
     try:
         return await _until_created(client, result, answers, on_progress)
     except BaseException:
@@ -58,6 +59,8 @@ async def _until_created(
                 on_progress(result)
                 await asyncio.sleep(POLL_SECONDS)
                 result = await client.get(step)
+            case "abort" if result["reason"] == "reconfigure_successful":
+                return result
             case "abort":
                 raise FlowFailedError(f"The flow was aborted: {result['reason']}")
             case other:

@@ -39,13 +39,18 @@ class HomeFolder:
         """The file that keeps the login for the next start."""
         return self.path / "login.json"
 
-    def lay_out(self, *models: str) -> None:
-        """Put configuration, integration and models in their places; what is there already stays."""
+    @property
+    def choice(self) -> Path:
+        """The file that keeps what the integration was last set up with."""
+        return self.path / "choice.json"
+
+    def lay_out(self, *models: Path) -> None:
+        """Put configuration, integration and model folders in their places; what is there already stays."""
         self.config.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(__file__).with_name("configuration.yaml"), self.config / "configuration.yaml")
         _link(self.config / "custom_components" / INTEGRATION.name, INTEGRATION)
         for model in models:
-            _copy_model(MODELS / model, self.config / MODELS_FOLDER / model)
+            _copy_model(model, self.config / MODELS_FOLDER / model.name)
         self._skip_onboarding_downloads()
 
     def listen_on(self, port: int) -> None:
@@ -60,6 +65,7 @@ class HomeFolder:
         """Remove the home and all it remembers."""
         shutil.rmtree(self.config, ignore_errors=True)
         self.login.unlink(missing_ok=True)
+        self.choice.unlink(missing_ok=True)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -95,5 +101,5 @@ def _link(link: Path, target: Path) -> None:
 def _copy_model(source: Path, target: Path) -> None:
     """Copy instead of linking: Home Assistant resolves links before it checks a path."""
     if not source.is_dir():
-        raise FileNotFoundError(f"There is no model in {source}. Run scripts/setup models")
+        raise FileNotFoundError(f"There is no model in {source}. Run scripts/setup")
     shutil.copytree(source, target, dirs_exist_ok=True)

@@ -2,23 +2,54 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 import time
 
-from .client import POLL_SECONDS, Client, JsonObject
+from .client import POLL_SECONDS, Client, Json, JsonObject
 from .flow import go_through_flow, silent
 from .folder import MODELS_FOLDER
 
 DOMAIN = "semantic_home"
 MODEL = "all-minilm-l6-v2"
+# The same model as the portable engine reads it.
+PORTABLE_MODEL = f"{MODEL}-ir"
 INDEX_SECONDS = 120
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the config flow is told: which model, run by what, from which folder of the home's own."""
+
+    engine: str = "openvino"
+    model: str = MODEL
+    folder: str = f"{MODELS_FOLDER}/{MODEL}"
+
+    @property
+    def answers(self) -> dict[str, dict[str, Json]]:
+        """The flow's fields by step."""
+        return {"user": {"engine": self.engine}, "model": {"model": self.model}, "folder": {"folder": self.folder}}
+
+
 async def add(
-    client: Client, on_progress: Callable[[JsonObject], None] = silent, folder: str = f"{MODELS_FOLDER}/{MODEL}"
+    client: Client, on_progress: Callable[[JsonObject], None] = silent, choice: Choice = Choice()
 ) -> JsonObject:
-    """Set the integration up through its config flow, with the model from a folder of the home's own."""
-    answers = {"user": {"model": MODEL}, "folder": {"folder": folder}}
-    return await go_through_flow(client, DOMAIN, answers, on_progress)
+    """Set the integration up through its config flow."""
+    return await go_through_flow(client, {"handler": DOMAIN}, choice.answers, on_progress)
+
+
+async def reconfigure(
+    client: Client, entry_id: str, choice: Choice, on_progress: Callable[[JsonObject], None] = silent
+) -> JsonObject:
+    """Choose anew for the entry that exists, and wait until it is loaded again."""
+    start = {"handler": DOMAIN, "entry_id": entry_id}
+    result = await go_through_flow(client, start, choice.answers, on_progress)
+    # The reload has begun when the flow ends.
+    deadline = time.monotonic() + INDEX_SECONDS
+    while (entry := (await client.entries(DOMAIN))[0])["state"] != "loaded":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The entry is still {entry['state']} after {INDEX_SECONDS} s")
+        await asyncio.sleep(POLL_SECONDS)
+    return result
 
 
 async def match(client: Client, query: str, **options: object) -> JsonObject:
