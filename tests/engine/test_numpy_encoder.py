@@ -6,6 +6,7 @@ import json
 import math
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -29,12 +30,14 @@ from custom_components.semantic_home.engine import (
     RuntimeMissingError,
     numpy_encoder,
 )
+from custom_components.semantic_home.engine.ir import IR, Weight
 from custom_components.semantic_home.engine.numpy_encoder import erf, gelu
 
 from .common import MINILM_FOLDER, MODELS, ROOT, cosines, tiny_spec
 
 _MODELS = ("tiny-xlmr-fp32", "tiny-xlmr-int8", "tiny-bert-fp32", "tiny-bert-int8")
 _GOLDEN = json.loads((ROOT / "tests/engine/golden/tiny-xlmr.json").read_text("utf-8"))
+_WORDS = "self.embeddings.word_embeddings.weight"
 _EXACT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 
 _TEXTS = [
@@ -187,6 +190,38 @@ def test_pieces_do_not_show(xlmr: NumPyEncoder, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(numpy_encoder, "_PIECE", 700)
     monkeypatch.setattr(numpy_encoder, "_SCORES", 1000)
     _same(xlmr.encode([*_TEXTS, _LONG], Role.QUERY), whole)
+
+
+def test_weights_that_leave_memory_come_back(xlmr: NumPyEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_encoder, "_MAPPED", 0)
+    encoder = NumPyEncoder(MODELS / "tiny-xlmr-int8", tiny_spec("tiny-xlmr-int8"))
+    assert encoder._model._mapped_layers == 0
+    assert xlmr._model._mapped_layers == 3
+    for _ in range(2):
+        left, right = (each.encode(_TEXTS, Role.QUERY).dense for each in (encoder, xlmr))
+        np.testing.assert_array_equal(left, right)
+
+
+def _resident(weight: Weight) -> int:
+    """Count the kilobytes of a mapped weight's file that are in this process."""
+    address, end, found = weight.values.ctypes.data, 0, 0
+    for line in Path("/proc/self/smaps").read_text("utf-8").splitlines():
+        if bounds := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            end, found = int(bounds[2], 16), int(bounds[1], 16)
+        elif line.startswith("Rss:") and found <= address < end:
+            return int(line.split()[1])
+    raise AssertionError
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_released_weights_leave_memory() -> None:
+    folder = MODELS / "tiny-xlmr-int8"
+    weight = IR.open(folder / "openvino_model.xml", folder / "openvino_model.bin").table(_WORDS)
+    whole = weight.values.copy()
+    before = _resident(weight)
+    weight.release()
+    assert _resident(weight) <= before - weight.values.nbytes // 1024
+    np.testing.assert_array_equal(weight.values, whole)
 
 
 @settings(max_examples=200)

@@ -36,6 +36,7 @@ class Weight:
     values: NDArray[np.generic]
     scale: Array | None = None
     zero_point: Array | None = None
+    offset: int = 0  # of `values` in the mapped file, in bytes
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,6 +52,12 @@ class Weight:
         if self.scale is not None:
             found *= self.scale[ids]
         return found
+
+    def release(self) -> None:
+        """Take `values` out of the process's memory. The next use takes them from the kernel's cache, or from disk."""
+        if isinstance(self.values.base, mmap.mmap):
+            start = self.offset - self.offset % mmap.PAGESIZE
+            self.values.base.madvise(mmap.MADV_DONTNEED, start, self.offset + self.values.nbytes - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ class _Node:
     type: str
     name: str
     data: dict[str, str]
-    inputs: list[_Node] = field(default_factory=list)
+    # By id, for the nodes to make no circles: so all go as soon as the graph does.
+    inputs: list[str] = field(default_factory=list)
     users: list[_Node] = field(default_factory=list)
 
 
@@ -78,6 +86,7 @@ class IR:
     def __init__(self, nodes: dict[str, _Node], data: mmap.mmap) -> None:
         """Take the graph's nodes by id and the numbers; `open` reads them."""
         self._data = data
+        self._nodes = nodes
         self._named = {
             node.name.removesuffix(_FP16_SUFFIX): node for node in nodes.values() if node.type == "Const" and node.name
         }
@@ -154,13 +163,13 @@ class IR:
             if user.type != "Convert":
                 found[user.type] = self._per_row(name, user, node, len(values))
             node = user
-        return Weight(values, found.get("Multiply"), found.get("Subtract")), user
+        return Weight(values, found.get("Multiply"), found.get("Subtract"), int(stored.data["offset"])), user
 
     def _per_row(self, name: str, user: _Node, node: _Node, rows: int) -> Array:
         """Read what is multiplied with a weight's rows, or subtracted from them, as (rows, 1)."""
-        if len(user.inputs) != 2 or user.inputs[0] is not node:  # noqa: PLR2004
+        if len(user.inputs) != 2 or user.inputs[0] != node.id:  # noqa: PLR2004
             raise _unknown(name, user.type)
-        constant = self._constant(user.inputs[1])
+        constant = self._constant(self._nodes[user.inputs[1]])
         if constant is None or constant.size not in (1, rows) or constant.shape not in ((), (1, 1), (rows, 1)):
             raise _unknown(name, user.type)
         return np.ascontiguousarray(np.broadcast_to(constant.reshape(-1, 1), (rows, 1)))
@@ -170,7 +179,7 @@ class IR:
         users = _behind(node, operation)
         if len(users) != 1:
             return None
-        constants = [found for item in users[0].inputs if (found := self._constant(item)) is not None]
+        constants = [found for item in users[0].inputs if (found := self._constant(self._nodes[item])) is not None]
         if len(constants) != 1:
             return None
         if constants[0].size not in (1, size):
@@ -180,7 +189,7 @@ class IR:
     def _constant(self, node: _Node) -> Array | None:
         """Read a constant, converted or not, as float32; None for what is computed."""
         if node.type == "Convert" and len(node.inputs) == 1:
-            node = node.inputs[0]
+            node = self._nodes[node.inputs[0]]
         return self._values(node).astype(np.float32) if node.type == "Const" else None
 
     def _values(self, node: _Node) -> NDArray[np.generic]:
@@ -211,7 +220,7 @@ def _nodes(root: ET.Element) -> dict[str, _Node]:
     edges = sorted(root.iterfind("edges/edge"), key=lambda edge: int(edge.attrib["to-port"]))
     for edge in edges:
         source, target = nodes[edge.attrib["from-layer"]], nodes[edge.attrib["to-layer"]]
-        target.inputs.append(source)
+        target.inputs.append(source.id)
         # That somebody asks for its shape is no use of a value.
         if target.type != "ShapeOf":
             source.users.append(target)
