@@ -7,9 +7,12 @@ That is the time to load, of a query by its length and of batches, and how long 
   scripts/benchmark.py --random bge-m3          a model of BGE-M3's size with random weights, made in seconds
                                                 (568 MB below the user's cache directory), nothing downloaded
   scripts/benchmark.py ... --engine numpy       our other encoder, for where OpenVINO cannot go
-  scripts/benchmark.py ... --against torch      PyTorch fp32 beside it in the same run, with ratios; also numpy,
-                                                and both by naming it twice. PyTorch needs .venv-export, which
-                                                scripts/make_golden makes.
+  scripts/benchmark.py ... --against torch      PyTorch fp32 beside it in the same run, with ratios
+  scripts/benchmark.py ... --against onnxruntime   the same with ONNX Runtime: FOLDER's model.onnx or else a graph of
+                                                the same size, INT8, random weights, made once in two minutes
+
+--against also takes numpy, and more than one by naming it again. PyTorch and ONNX Runtime need .venv-export, which
+scripts/make_golden makes.
 
 Encoders that are compared take turns at each length. Times are those of this machine at this hour; ratios carry
 further. Everything runs in processes of its own, without Home Assistant, so that memory is the encoder's alone.

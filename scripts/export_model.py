@@ -2,12 +2,20 @@
 """Turn a published model into the folder that Semantic Home runs.
 
   scripts/export_model.py BAAI/bge-m3 models/bge-m3
-  scripts/export_model.py ./checkpoint models/small --precision int8 --vocabulary words.txt --verify
+  scripts/export_model.py BAAI/bge-m3 models/bge-m3-small --languages de,en --vocabulary words.txt --verify
 
 Takes a model of the XLM-RoBERTa or BERT family, of any depth, by its id on the hub or from a local folder. Writes the
 graph (openvino_model.xml and .bin, output last_hidden_state), tokenizer.json, config.json, heads.safetensors where
 the model has BGE-M3's two linear heads, and semantic_home.json, which says what is what, with sizes and hashes. The
 folder appears when it is complete, or not at all.
+
+--languages and --vocabulary make an XLM-RoBERTa smaller: most of its numbers are a table with a row for every piece of
+a word. Kept are the pieces that the most frequent words of the languages, the numbers to 100 and the texts of the file
+need, as written, in lower case and with a capital (short words of the languages also in capitals), the special tokens
+and every single character that the vocabulary had, of any script. A text made of these words, with spaces between
+them, has the vector that it had. Words that lost a piece, also rare ones and compounds of the languages, are spelled in
+smaller pieces, at worst in characters, and vectors of texts with them are worse. Only characters that the vocabulary
+never had are <unk>, as before.
 
 Runs in an environment of its own (.venv-export, with PyTorch), which is made when it is missing.
 """
@@ -25,14 +33,13 @@ from pathlib import Path
 import re
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
 from typing import Any
 import warnings
 
-from exporting import environment
+from exporting import environment, languages, verification
 
 FORMAT = 1
 MANIFEST = "semantic_home.json"
@@ -44,16 +51,6 @@ FAMILIES = ("xlm-roberta", "bert")
 HUB_FILES = ["*.json", "*.model", "*.txt", "*.safetensors", "pytorch_model*.bin", "*_linear.pt", "1_Pooling/*"]
 HUB_IGNORED = ["onnx/*", "openvino/*"]
 INT4_GROUP = 64
-SAMPLES = [
-    "turn off the lamp next to the couch",
-    "Mach es im Bad wärmer",
-    "éteins la lumière de la cuisine",
-    "выключи свет на кухне",
-    "关掉客厅的灯",
-    "أطفئ ضوء المطبخ",
-    "Washing machine, laundry room, switch. Measures power, has finished when it falls below two watts.",
-]
-TOKEN_LENGTHS = (8, 16, 64)
 
 
 class ExportError(Exception):
@@ -112,7 +109,15 @@ def _options() -> argparse.Namespace:
         "--vocabulary",
         type=Path,
         metavar="FILE",
-        help="keep only what the texts in this file need, one a line; see scripts/vocabulary.py",
+        help="keep only what the texts in this file need, one a line; see scripts/exporting/vocabulary.py",
+    )
+    parser.add_argument(
+        "--languages",
+        type=lambda codes: [code.strip() for code in codes.split(",")],
+        metavar="CODES",
+        help=f"keep only what the {languages.WORDS:,} most frequent words of these languages need, as in de,en,pt-BR; "
+        "with --vocabulary both are kept. Close relatives share a list (hr and bs that of sh), of the same script "
+        "only; a language without a list is refused, with those that there are",
     )
     parser.add_argument("--verify", action="store_true", help="compare with fp32, and measure")
     parser.add_argument("--force", action="store_true", help="replace the target")
@@ -153,10 +158,15 @@ def _export(options: argparse.Namespace) -> None:
     started = time.monotonic()
     # The libraries are not to report home.
     os.environ.update({"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"})
+    texts, kept = _texts_to_keep(options)
     with _appearing_at_once(options.target) as folder, tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         source = _find(options.source, options.revision)
         pooling = options.pooling or _pooling(source)
-        tokenizer, network, vocabulary = _load(source, options.vocabulary)
+        tokenizer, network = _load(source)
+        vocabulary: dict[str, Any] = {"size": network.config.vocab_size}
+        if kept:
+            tokenizer = _prune(tokenizer, network, texts)
+            vocabulary = {"size": network.config.vocab_size, "of": vocabulary["size"], **kept}
         (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
         config = network.config.to_dict()
         config.pop("_name_or_path", None)
@@ -178,14 +188,14 @@ def _export(options: argparse.Namespace) -> None:
             "heads": ["dense", *heads],
             "vocabulary": vocabulary,
             "files": [_described(file) for file in sorted(folder.iterdir())],
-            "versions": _versions(),
+            "versions": _versions("wordfreq" if options.languages else None),
         }
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (folder / MANIFEST).write_text(text, "utf-8")
         report = Report()
         _summarise(report, manifest)
         if options.verify:
-            _verify(report, folder, full, manifest)
+            report.rows += verification.verify(folder / GRAPH, full, manifest)
     report.add("took", f"{time.monotonic() - started:.0f} s")
     print(f"{options.target} is written.")
     report.print()
@@ -260,8 +270,28 @@ def _max_tokens(source: Source, config: dict[str, Any]) -> int:
     return min(limit, said or limit)
 
 
-def _load(source: Source, vocabulary: Path | None) -> tuple[str, Any, dict[str, Any]]:
-    """Load tokenizer and network in fp32, the vocabulary pruned in both when that is wanted."""
+def _texts_to_keep(options: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """Collect the texts whose pieces are kept, and what the manifest says of them: nothing when all pieces are."""
+    texts: list[str] = []
+    said: dict[str, Any] = {}
+    if file := options.vocabulary:
+        try:
+            texts += file.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as err:
+            raise ExportError(f"{file} is not UTF-8: {err}") from err
+        said["texts_sha256"] = _sha256(file)
+    if options.languages is not None:
+        try:
+            said["languages"] = languages.word_lists(options.languages)
+        except languages.LanguageError as err:
+            raise ExportError(str(err)) from err
+        said["words_per_language"] = languages.WORDS
+        texts += languages.words(said["languages"].values())
+    return texts, said
+
+
+def _load(source: Source) -> tuple[str, Any]:
+    """Load tokenizer.json and the network in fp32."""
     import torch  # noqa: PLC0415 - of the environment
     import transformers  # noqa: PLC0415
 
@@ -271,14 +301,21 @@ def _load(source: Source, vocabulary: Path | None) -> tuple[str, Any, dict[str, 
         network = transformers.AutoModel.from_pretrained(
             source.folder, dtype=torch.float32, add_pooling_layer=False, local_files_only=True
         ).eval()
-        tokenizer = _tokenizer_json(source, transformers)
+        return _tokenizer_json(source, transformers), network
     except (OSError, ValueError, RuntimeError) as err:
         raise ExportError(f"the checkpoint cannot be loaded: {err}") from err
-    size = network.config.vocab_size
-    if vocabulary is None:
-        return tokenizer, network, {"size": size}
-    pruned = _pruned(tokenizer, vocabulary)
-    if max(pruned.kept) >= size:
+
+
+def _prune(tokenizer: str, network: Any, texts: list[str]) -> str:
+    """Keep what the texts need, in the network's table (in place) and in the tokenizer, which is returned."""
+    from exporting import vocabulary  # noqa: PLC0415 - runs in its own environment only
+    import torch  # noqa: PLC0415 - of the environment
+
+    try:
+        pruned = vocabulary.prune(tokenizer, texts)
+    except vocabulary.VocabularyError as err:
+        raise ExportError(f"the vocabulary cannot be pruned: {err}") from err
+    if max(pruned.kept) >= network.config.vocab_size:
         raise ExportError("its tokenizer has more pieces than its table has rows")
     pad = network.config.pad_token_id
     if pruned.kept[pad] != pad:
@@ -286,18 +323,7 @@ def _load(source: Source, vocabulary: Path | None) -> tuple[str, Any, dict[str, 
     table = network.get_input_embeddings().weight[torch.tensor(pruned.kept)].detach().clone()
     network.set_input_embeddings(torch.nn.Embedding.from_pretrained(table, padding_idx=pad))
     network.config.vocab_size = len(pruned.kept)
-    return pruned.tokenizer, network, {"size": len(pruned.kept), "of": size, "texts_sha256": _sha256(vocabulary)}
-
-
-def _pruned(tokenizer: str, file: Path) -> Any:
-    from exporting import vocabulary  # noqa: PLC0415 - runs in its own environment only
-
-    try:
-        return vocabulary.prune(tokenizer, file.read_text("utf-8").splitlines())
-    except vocabulary.VocabularyError as err:
-        raise ExportError(f"the vocabulary cannot be pruned: {err}") from err
-    except UnicodeDecodeError as err:
-        raise ExportError(f"{file} is not UTF-8: {err}") from err
+    return pruned.tokenizer
 
 
 def _tokenizer_json(source: Source, transformers: Any) -> str:
@@ -382,11 +408,11 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def _versions(used: str | None) -> dict[str, str]:
     from importlib.metadata import version  # noqa: PLC0415 - only here
 
-    packages = ("torch", "transformers", "optimum-intel", "openvino", "nncf")
-    return {package: version(package) for package in packages}
+    packages = ("torch", "transformers", "optimum-intel", "openvino", "nncf", used)
+    return {package: version(package) for package in packages if package}
 
 
 def _summarise(report: Report, manifest: dict[str, Any]) -> None:
@@ -396,67 +422,12 @@ def _summarise(report: Report, manifest: dict[str, Any]) -> None:
     report.add("graph", f"{manifest['layers']} layers, {manifest['dimension']} dimensions, {manifest['precision']}")
     report.add("heads", f"{', '.join(manifest['heads'])}; pooling {manifest['pooling']}")
     report.add("vocabulary", f"{vocabulary['size']:,} pieces{of}")
+    if lists := vocabulary.get("languages"):
+        named = [code if code == name else f"{code} (by the list of {name})" for code, name in lists.items()]
+        report.add("languages", ", ".join(named))
     for file in manifest["files"]:
         report.add(file["name"], f"{file['size'] / 1e6:,.2f} MB")
     report.add("together", f"{sum(file['size'] for file in manifest['files']) / 1e6:,.2f} MB")
-
-
-def _verify(report: Report, folder: Path, full: Any, manifest: dict[str, Any]) -> None:
-    """Run the written folder and the fp32 graph side by side on OpenVINO."""
-    import numpy as np  # noqa: PLC0415 - of the environment
-    import openvino  # noqa: PLC0415
-    from tokenizers import Tokenizer  # noqa: PLC0415
-
-    print("Verifying ...", file=sys.stderr, flush=True)
-    core = openvino.Core()
-    latency = {"PERFORMANCE_HINT": "LATENCY"}
-    models = {
-        "fp32": core.compile_model(full, "CPU", latency),
-        manifest["precision"]: core.compile_model(core.read_model(folder / GRAPH), "CPU", latency),
-    }
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(manifest["max_tokens"])
-
-    def dense(model: Any, ids: list[int]) -> Any:
-        hidden = model(_feeds(model, ids))[0][0]
-        vector = hidden[0] if manifest["pooling"] == "cls" else hidden.mean(axis=0)
-        return vector / np.linalg.norm(vector)
-
-    cosines = []
-    for text in SAMPLES:
-        ids = tokenizer.encode(text).ids
-        left, right = (dense(model, ids) for model in (models["fp32"], models[manifest["precision"]]))
-        cosines.append(float(left @ right))
-    report.add(
-        "cosine to fp32", f"{min(cosines):.5f} worst, {statistics.mean(cosines):.5f} mean of {len(cosines)} texts"
-    )
-    for length in TOKEN_LENGTHS:
-        if length > manifest["max_tokens"]:
-            continue
-        ids = [5 + number % 50 for number in range(length)]
-        times = {name: _latency(model, _feeds(model, ids)) for name, model in models.items()}
-        report.add(f"{length} tokens", ", ".join(f"{name} {value:.2f} ms" for name, value in times.items()))
-
-
-def _feeds(model: Any, ids: list[int]) -> dict[str, Any]:
-    import numpy as np  # noqa: PLC0415 - of the environment
-
-    row = np.array([ids], np.int64)
-    feeds = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
-    named = {name for port in model.inputs for name in port.get_names()}
-    return {name: value for name, value in feeds.items() if name in named}
-
-
-def _latency(model: Any, feeds: dict[str, Any], runs: int = 20) -> float:
-    """Measure the median milliseconds of a run, after some to warm up."""
-    times = []
-    for number in range(runs + 3):
-        start = time.perf_counter()
-        model(feeds)
-        if number >= 3:  # noqa: PLR2004 - the warm-up
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1000
 
 
 if __name__ == "__main__":

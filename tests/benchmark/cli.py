@@ -17,6 +17,7 @@ from .subject import BenchmarkError, Subject
 from .texts import TextMaker
 
 _ENGINES = ("openvino", "numpy")
+_OTHERS = ("torch", "onnxruntime")
 
 
 def main(arguments: Sequence[str], description: str) -> int:
@@ -42,7 +43,7 @@ def _parse(arguments: Sequence[str], description: str) -> argparse.Namespace:
     parser.add_argument("--model", choices=load_catalog(), default="bge-m3", help="what FOLDER holds (%(default)s)")
     parser.add_argument("--random", choices=SHAPES, help="instead of FOLDER: a model of that size, random weights")
     parser.add_argument("--engine", choices=_ENGINES, default="openvino", help="our encoder (%(default)s)")
-    parser.add_argument("--against", choices=("torch", "numpy", "openvino"), action="append", default=[])
+    parser.add_argument("--against", choices=(*_OTHERS, *_ENGINES), action="append", default=[])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
     parser.add_argument(
         "--tokens", type=int, nargs="+", default=LENGTHS, metavar="N", help="the lengths of a query (8 16 ... 256)"
@@ -70,7 +71,12 @@ def _run(options: argparse.Namespace) -> dict[str, object]:
     with contextlib.ExitStack() as running:
         subjects: list[Subject] = []
         for name in dict.fromkeys([options.engine, *options.against]):
-            subject = Subject.torch(folder) if name == "torch" else Subject.ours(name, folder, model, spec)
+            if name == "torch":
+                subject = Subject.torch(folder)
+            elif name == "onnxruntime":
+                subject = Subject.onnxruntime(folder, _progress)
+            else:
+                subject = Subject.ours(name, folder, model, spec)
             running.callback(subject.end)
             subjects.append(subject)
         lengths = [tokens for tokens in options.tokens if tokens <= spec.max_tokens]

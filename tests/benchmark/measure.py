@@ -12,6 +12,8 @@ from .texts import TextMaker
 LENGTHS = (8, 16, 32, 64, 128, 256)
 BATCH_TEXTS, BATCH_TOKENS = 32, 16
 _INDEX_TOKENS = 16
+# A home whose index is projected: an entity's name and its sentence (describe.py) make two texts of some ten tokens.
+_ENTITIES, _VIEWS, _VIEW_TOKENS = 500, 2, 10
 # The subjects take turns, so that what else the machine does meanwhile does not fall on one alone.
 _TURNS = 3
 _LEAST_RUNS = 2
@@ -46,17 +48,33 @@ def measure_side_by_side(
 
 
 def measure_indexing(subject: Subject, texts: TextMaker, count: int, progress: Callable[[str], None]) -> Result:
-    """Measure what a query waits while an index is made of so many texts, and while nothing else is done."""
+    """Measure what a query waits while an index is made of so many texts, and while nothing else is done.
+
+    And how fast an index is made while nobody asks.
+    """
     progress(f"{subject.name}: queries, and then queries while {count} texts are indexed")
     passages, queries = texts.texts(count, _INDEX_TOKENS), texts.texts(200, _INDEX_TOKENS)
-    raw = subject.ask("index", texts=passages, queries=queries)
-    result: Result = raw | {name: percentiles(raw[name]) for name in ("idle", "while_indexing")}
+    views = texts.texts(min(count, _ENTITIES * _VIEWS), _VIEW_TOKENS)
+    raw = subject.ask("index", texts=passages, queries=queries, views=views)
+    result: Result = (
+        raw
+        | {"home": _home(**raw.pop("alone"))}
+        | {name: percentiles(raw[name]) for name in ("idle", "while_indexing")}
+    )
     result["tokens"] = _INDEX_TOKENS
     result["memory_after_stop"] = subject.ask("memory")
     result["times_idle"] = {
         name: round(result["while_indexing"][name] / result["idle"][name], 2) for name in ("p50", "p95")
     }
     return result
+
+
+def _home(texts: int, seconds: float) -> Result:
+    """Project from what was measured how many minutes the index of a home takes."""
+    rate = texts / seconds
+    minutes = round(_ENTITIES * _VIEWS / rate / 60, 2)
+    sizes = {"entities": _ENTITIES, "texts_an_entity": _VIEWS, "tokens": _VIEW_TOKENS}
+    return sizes | {"measured_texts": texts, "texts_per_second": round(rate, 1), "projected_minutes": minutes}
 
 
 def percentiles(times: Sequence[float]) -> dict[str, float]:
@@ -71,7 +89,13 @@ def _load(subject: Subject, texts: TextMaker) -> Result:
     load = subject.ask("load")
     (first,) = subject.ask("encode", texts=texts.texts(1, 16), tokens=16, seconds=0, least=1)
     memory = {"idle": idle, "loaded": subject.ask("memory")}
-    return {"versions": versions, "load": round(load, 1), "first_query": round(first, 1), "memory": memory}
+    return {
+        "versions": versions,
+        "weights": subject.weights,
+        "load": round(load, 1),
+        "first_query": round(first, 1),
+        "memory": memory,
+    }
 
 
 def _unload(subject: Subject) -> Result:

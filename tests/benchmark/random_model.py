@@ -1,9 +1,10 @@
 """A model folder that is the real one in everything but what it knows: made in seconds, without a download.
 
-It lies below the user's cache directory and is made once: semantic-home/random-models/<name>.
+It lies below the user's cache directory and is made once: semantic-home/random-models/<name>. So does what others are
+measured with, where making it takes minutes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 import fcntl
 import itertools
@@ -35,18 +36,27 @@ _MASK = "<mask>"
 def cached_model(name: str, progress: Callable[[str], None]) -> Path:
     """Return the folder of a random model, making it when it is missing. Blocking; raises KeyError for other names."""
     shape = SHAPES[name]
+
+    def make(folder: Path) -> None:
+        progress(f"Making {name} with random weights, {shape.int8_bytes / 1e6:,.0f} MB, in {folder.parent}")
+        write_model(folder, shape, progress)
+
+    return cached(name, {"recipe": _RECIPE, **asdict(shape)}, make)
+
+
+def cached(name: str, made_from: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache, having it made when it is missing or was made from something else. Blocking."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semantic-home/random-models"
     cache.mkdir(parents=True, exist_ok=True)
     folder, unfinished = cache / name, cache / f"{name}.unfinished"
-    stamp = json.dumps({"recipe": _RECIPE, **asdict(shape)})
+    stamp = json.dumps(made_from)
     with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _read(folder / "made-from") == stamp:
             return folder
         for left_over in (unfinished, folder):
             shutil.rmtree(left_over, ignore_errors=True)
-        progress(f"Making {name} with random weights, {shape.int8_bytes / 1e6:,.0f} MB, in {folder}")
-        write_model(unfinished, shape, progress)
+        make(unfinished)
         (unfinished / "made-from").write_text(stamp)
         unfinished.rename(folder)
     return folder

@@ -70,7 +70,8 @@ def _heading(report: Mapping[str, Any]) -> Iterator[str]:
     instructions = " ".join(on["instructions"]) or "none that help"
     yield f"{on['cpu']} ({on['cores']} cores; {instructions}); load before: {on['load']}"
     for name, result in report["results"].items():
-        yield f"{name}: " + ", ".join(f"{package} {version}" for package, version in result["versions"].items())
+        weights = f"; weights: {result['weights']}" if result["weights"] else ""
+        yield f"{name}: " + ", ".join(f"{what} {version}" for what, version in result["versions"].items()) + weights
 
 
 def _figures(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -95,4 +96,13 @@ def _indexing(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'ratio':<28}p50 {times['p50']:8.2f} x    p95 {times['p95']:8.2f} x"
         took = indexing["indexing_seconds"]
         yield f"  {indexing['texts']} texts of {indexing['tokens']} tokens were indexed in {took} s meanwhile"
+        home = indexing["home"]
+        yield (
+            f"  {home['texts_per_second']} texts/s of {home['tokens']} tokens while nobody asks, "
+            f"measured over {home['measured_texts']}"
+        )
+        yield (
+            f"  projected from that: {home['projected_minutes']} min for a home of {home['entities']} entities, "
+            f"{home['texts_an_entity']} texts each"
+        )
         yield f"  memory after the worker has stopped: {indexing['memory_after_stop']['resident']:.1f} MB"

@@ -1,6 +1,7 @@
 """A process that is measured, seen from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any, Self
 
 from custom_components.semantic_home.engine.catalog import ModelSpec
 
+from .random_model import cached
+
 ROOT = Path(__file__).resolve().parents[2]
-_TORCH_PYTHON = ROOT / ".venv-export/bin/python"
+_EXPORT_PYTHON = ROOT / ".venv-export/bin/python"
+# Raise it when a change in onnx_graph.py changes the graph.
+_ONNX_RECIPE = 1
 
 
 class BenchmarkError(Exception):
@@ -21,9 +26,10 @@ class BenchmarkError(Exception):
 class Subject:
     """Starts the process, asks it, and ends it."""
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
-        """Start the process; its errors go where ours do."""
+    def __init__(self, name: str, command: Sequence[str], weights: str | None = None) -> None:
+        """Start the process; its errors go where ours do. The weights are described where they are not the folder's."""
         self.name = name
+        self.weights = weights
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
@@ -38,15 +44,28 @@ class Subject:
     @classmethod
     def torch(cls, folder: Path) -> Self:
         """Start a process for the same network in PyTorch, with as many threads as there are cores."""
-        if not (_TORCH_PYTHON.parent.parent / "made-from").is_file():
-            raise BenchmarkError(
-                "PyTorch is measured in .venv-export (Python 3.11), which is not there: run scripts/make_golden once"
-            )
-        config = folder / "config.json"
-        if not config.is_file() or json.loads(config.read_text("utf-8")).get("model_type") != "xlm-roberta":
-            raise BenchmarkError("PyTorch is only measured beside a model whose config.json says xlm-roberta")
-        threads = str(os.process_cpu_count() or 1)
-        return cls("torch", [str(_TORCH_PYTHON), "-m", "tests.benchmark.torch_subject", str(config), threads])
+        command = [
+            _export_python("torch"),
+            "-m",
+            "tests.benchmark.torch_subject",
+            str(_xlmr_config(folder)),
+            _threads(),
+        ]
+        return cls("torch", command, "fp32, random")
+
+    @classmethod
+    def onnxruntime(cls, folder: Path, progress: Callable[[str], None]) -> Self:
+        """Start a process for ONNX Runtime, with as many threads as there are cores.
+
+        It runs the folder's model.onnx or else, made once, a graph of the same network.
+        """
+        python = _export_python("onnxruntime")
+        graph, weights = folder / "model.onnx", None
+        if not graph.is_file():
+            graph, weights = _cached_onnx(_xlmr_config(folder), python, progress), "INT8 (quantize_dynamic), random"
+        vocabulary = str(json.loads((folder / "config.json").read_text("utf-8"))["vocab_size"])
+        command = [python, "-m", "tests.benchmark.onnxruntime_subject", str(graph), vocabulary, _threads()]
+        return cls("onnxruntime", command, weights)
 
     def ask(self, what: str, **arguments: Any) -> Any:
         """Have something done and return the answer. Raises BenchmarkError when the process dies of it."""
@@ -69,3 +88,42 @@ class Subject:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def exports_with(package: str) -> bool:
+    """Tell whether .venv-export is there and has a package."""
+    command = [str(_EXPORT_PYTHON), "-c", f"import {package}"]
+    return _EXPORT_PYTHON.is_file() and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _export_python(package: str) -> str:
+    if not exports_with(package):
+        raise BenchmarkError(
+            f"{package} is measured in .venv-export (Python 3.11), which lacks it or is not there: "
+            "run scripts/make_golden once"
+        )
+    return str(_EXPORT_PYTHON)
+
+
+def _threads() -> str:
+    return str(os.process_cpu_count() or 1)
+
+
+def _xlmr_config(folder: Path) -> Path:
+    config = folder / "config.json"
+    if not config.is_file() or json.loads(config.read_text("utf-8")).get("model_type") != "xlm-roberta":
+        raise BenchmarkError("A network can only be made beside a model whose config.json says xlm-roberta")
+    return config
+
+
+def _cached_onnx(config: Path, python: str, progress: Callable[[str], None]) -> Path:
+    digest = hashlib.sha256(config.read_bytes()).hexdigest()
+
+    def make(folder: Path) -> None:
+        progress(f"Making an INT8 ONNX graph with random weights (two minutes for BGE-M3's size) in {folder.parent}")
+        folder.mkdir()
+        command = [python, "-W", "ignore", "-m", "tests.benchmark.onnx_graph", str(config), str(folder / "model.onnx")]
+        if subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False).returncode:
+            raise BenchmarkError("The ONNX graph could not be made")
+
+    return cached(f"onnx-{digest[:8]}", {"recipe": _ONNX_RECIPE, "config": digest}, make) / "model.onnx"

@@ -255,6 +255,7 @@ class TestRefusals:
         result = run_export("--help")
         assert result.returncode == 0
         assert "--vocabulary FILE" in result.stdout
+        assert "--languages CODES" in result.stdout
 
     def test_target_exists(self, checkpoint: Path, tmp_path: Path) -> None:
         (tmp_path / "there").mkdir()
@@ -328,16 +329,105 @@ def test_stopping_leaves_nothing_behind(checkpoint: Path, tmp_path: Path, number
     assert not any(new.parent.iterdir())
 
 
+def run_in_scripts(code: str, *arguments: str | Path) -> str:
+    code = "import pathlib, runpy, sys; scripts = sys.argv[1]; sys.path.insert(0, scripts);" + code
+    command = [EXPORT_PYTHON, "-c", code, ROOT / "scripts", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def make_xlmr(folder: Path) -> None:
+    code = "recipe = runpy.run_path(scripts + '/make_tiny_models'); recipe['make_xlmr'](pathlib.Path(sys.argv[2]))"
+    run_in_scripts(code, folder)
+
+
+@needs_pytorch
+class TestLanguages:
+    """--languages, with wordfreq's own lists."""
+
+    @staticmethod
+    def words(*codes: str) -> list[str]:
+        code = "from exporting import languages; print(*languages.words(sys.argv[2:]), sep=chr(10))"
+        return run_in_scripts(code, *codes).splitlines()
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ("de", "de"),
+            ("nb", "nb"),
+            ("no", "nb"),
+            ("pt-BR", "pt"),
+            ("es-419", "es"),
+            ("en-GB", "en"),
+            ("zh-Hans", "zh"),
+            ("hr", "sh"),
+            ("sr-Latn", "sh"),
+        ],
+    )
+    def test_codes_of_home_assistant(self, code: str, found: str) -> None:
+        said = run_in_scripts("from exporting import languages; print(languages.word_lists(sys.argv[2:]))", code)
+        assert said.strip() == str({code: found})
+
+    # Basque beside Spanish, Nynorsk beside Bokmål, two whose list is in another script, and what is no code.
+    @pytest.mark.parametrize("code", ["eu", "nn", "zh-Hant", "sr", "xx", "english", ""])
+    def test_unknown_language_is_refused_before_anything_is_written(
+        self, checkpoint: Path, tmp_path: Path, code: str
+    ) -> None:
+        result = run_export(checkpoint, tmp_path / "new", "--languages", f"de,{code}", python=EXPORT_PYTHON)
+        assert result.returncode == 1
+        assert f"no list of words for the language {code or '(none)'}; there are ar, bg, bn," in result.stderr
+        assert "Traceback" not in result.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint"]
+
+    def test_words(self) -> None:
+        german = self.words("de")
+        assert {"küche", "wohnzimmer", "heizung", "Küche", "tv", "TV", "0", "100", "60%"} <= set(german)
+        assert "KÜCHE" not in german
+        assert len([word for word in german if word.islower()]) <= 50_000
+        assert self.words("de", "de") == german
+        assert set(self.words("de", "en")) == set(german) | set(self.words("en"))
+
+    def test_selection(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+        from exporting import vocabulary  # noqa: PLC0415 - of scripts
+
+        before = (MODELS / "tiny-xlmr-int8/tokenizer.json").read_text("utf-8")
+        whole = Tokenizer.from_str(before)
+        kept = {code: Tokenizer.from_str(vocabulary.prune(before, self.words(code)).tokenizer) for code in ("de", "ru")}
+        for code, text in (("de", "Heizung im Wohnzimmer 21"), ("de", "lampe Lampe TV"), ("ru", "Свет на кухне")):
+            assert kept[code].encode(text).tokens == whole.encode(text).tokens
+        pieces = {code: set(tokenizer.get_vocab()) for code, tokenizer in kept.items()}
+        assert any(len(piece) > 2 for piece in pieces["de"] - pieces["ru"])
+        assert any(len(piece) > 2 for piece in pieces["ru"] - pieces["de"])
+        characters = {piece for piece in whole.get_vocab() if len(piece.lstrip("▁")) <= 1}
+        assert characters | {"<s>", "<pad>", "</s>", "<unk>", "<mask>"} <= pieces["de"] & pieces["ru"]
+
+    def test_export(self, tmp_path: Path) -> None:
+        """Export with languages and texts: what either needs has the vectors of the whole model."""
+        made, new, texts = tmp_path / "tiny-xlmr", tmp_path / "new", tmp_path / "texts.txt"
+        texts.write_text("выключи свет на кухне\n", "utf-8")
+        make_xlmr(made)
+        result = run_export(made, new, "--languages", "de,hr", "--vocabulary", texts, python=EXPORT_PYTHON)
+        assert result.returncode == 0, result.stderr
+        assert "de, hr (by the list of sh)" in result.stdout
+        said, whole = manifest(str(new)), manifest("tiny-xlmr-int8")
+        assert said["vocabulary"]["languages"] == {"de": "de", "hr": "sh"}
+        assert said["vocabulary"]["words_per_language"] == 50_000
+        assert said["vocabulary"]["texts_sha256"] == hashlib.sha256(texts.read_bytes()).hexdigest()
+        assert said["vocabulary"]["of"] == whole["vocabulary"]["size"]
+        assert said["vocabulary"]["size"] == json.loads((new / "config.json").read_text())["vocab_size"]
+        assert said["vocabulary"]["size"] < said["vocabulary"]["of"]
+        assert said["versions"]["wordfreq"]
+        same = ["Heizung im Wohnzimmer", "TV 21", "svjetlo u kuhinji", "выключи свет на кухне", "💡 lampe"]
+        for text in same:
+            assert tokens(str(new), text) == tokens("tiny-xlmr-int8", text)
+        np.testing.assert_array_equal(encode(str(new), same).dense, encode("tiny-xlmr-int8", same).dense)
+
+
 @needs_pytorch
 def test_recipe_makes_the_same_model_again(tmp_path: Path) -> None:
     """Make the checkpoint from its seed and export it: byte for byte what is committed."""
-    code = (
-        "import runpy, sys, pathlib; sys.path.insert(0, sys.argv[1]);"
-        "recipe = runpy.run_path(sys.argv[1] + '/make_tiny_models');"
-        "recipe['make_xlmr'](pathlib.Path(sys.argv[2]))"
-    )
     made, new = tmp_path / "tiny-xlmr", tmp_path / "new"
-    subprocess.run([EXPORT_PYTHON, "-c", code, ROOT / "scripts", made], check=True, capture_output=True)
+    make_xlmr(made)
     for name, sha256 in golden("tiny-xlmr")["origin"]["checkpoint_sha256"].items():
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == sha256, name
     result = run_export(made, new, "--verify", python=EXPORT_PYTHON)

@@ -15,11 +15,15 @@ from custom_components.semantic_home.engine import Encoder, OpenVINOEncoder, Rol
 from tests.benchmark.measure import LENGTHS
 from tests.benchmark.random_graph import Shape
 from tests.benchmark.random_model import SHAPES, cached_model, spec_of, write_model
+from tests.benchmark.subject import exports_with
 from tests.benchmark.texts import TextMaker
 
 from .common import MINILM_FOLDER, ROOT, cosines
 
 _TINY = SHAPES["tiny"]
+needs_onnxruntime = pytest.mark.skipif(
+    not exports_with("onnxruntime"), reason="needs ONNX Runtime: scripts/make_golden makes .venv-export"
+)
 
 
 def _silent(message: str) -> None:
@@ -134,8 +138,28 @@ def test_the_script_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert set(measured["memory"]) == {"idle", "loaded", "used", "unloaded"}
     assert report["indexing"]["texts"] == 50
     assert report["indexing"]["while_indexing"]["runs"] >= 1
-    for shown in ("128 tokens, p95", "memory, unloaded", "50 texts of 16 tokens were indexed"):
+    home = report["indexing"]["home"]
+    assert home["measured_texts"] == 50
+    assert home["projected_minutes"] == pytest.approx(1000 / home["texts_per_second"] / 60, abs=0.01)
+    for shown in ("128 tokens, p95", "memory, unloaded", "50 texts of 16 tokens were indexed", "home of 500 entities"):
         assert shown in run.stdout
+
+
+@needs_onnxruntime
+def test_the_script_compares_with_onnx_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arguments = ("--random", "tiny", "--seconds", "0", "--texts", "0", "--tokens", "8", "--against", "onnxruntime")
+    run = _benchmark(*arguments, "--json", str(tmp_path / "report.json"))
+    assert run.returncode == 0, run.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["ratios"]["8 tokens, p50"]["onnxruntime"] > 0
+    assert "weights: INT8 (quantize_dynamic), random" in run.stdout
+    (graph,) = (tmp_path / "semantic-home/random-models").glob("onnx-*/model.onnx")
+    assert _TINY.int8_bytes < graph.stat().st_size < 2 * _TINY.int8_bytes
+    # What fp32 took is gone, and the second time the graph is there.
+    assert {file.name for file in graph.parent.iterdir()} == {"model.onnx", "made-from"}
+    again = _benchmark(*arguments)
+    assert again.returncode == 0 and "Making" not in again.stderr
 
 
 def test_the_script_fails_when_measuring_does(random_folder: Path) -> None:
