@@ -19,7 +19,7 @@ from homeassistant.requirements import RequirementsNotFound
 from homeassistant.util import dt as dt_util
 
 from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAIN
-from custom_components.semantic_home.engine import OpenVINOEncoder
+from custom_components.semantic_home.engine import Encoded, EncoderError, OpenVINOEncoder, Role
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import StoreError
 from custom_components.semantic_home.runtime import ISSUE_ENCODER
@@ -150,6 +150,34 @@ async def test_a_runtime_gone_after_an_update_degrades(hass: HomeAssistant, mode
 
 
 @pytest.mark.usefixtures("home")
+async def test_what_could_not_be_installed_is_tried_again(hass: HomeAssistant, model_folder: str) -> None:
+    """Home Assistant's own requirement manager remembers a failure, and would not even try."""
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: MINILM, CONF_FOLDER: model_folder})
+    tried: list[str] = []
+    online = False
+
+    def install(requirement: str, **_: object) -> bool:
+        tried.append(requirement)
+        return online
+
+    def is_installed(requirement: str) -> bool:
+        return not requirement.startswith(("openvino", "tokenizers"))
+
+    with (
+        patch("homeassistant.requirements.pkg_util.is_installed", side_effect=is_installed),
+        patch("homeassistant.requirements.pkg_util.install_package", side_effect=install),
+        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+    ):
+        await async_set_up(hass, entry)
+        await wait_for_issue(hass, entry)
+        assert {requirement.split("==")[0] for requirement in tried} == {"openvino", "tokenizers"}
+        online = True
+        await async_wait_complete(entry)
+    assert entry.runtime_data.model == MINILM
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
+
+
+@pytest.mark.usefixtures("home")
 async def test_a_database_of_a_newer_version_is_left_alone(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert await hass.config_entries.async_unload(entry.entry_id)
     path = hass.config.path("semantic_home.db")
@@ -220,6 +248,35 @@ async def test_embedding_goes_on_after_a_failure(hass: HomeAssistant, home: Home
         home.add("switch", "aquarium", "Aquarium pump", "bedroom")
         await async_let_sync(hass, entry)
     assert failures == []
+    assert (await match(hass, "switch on the aquarium pump"))["entity_ids"] == ["switch.aquarium"]
+
+
+async def test_a_text_that_the_model_refuses_costs_no_other_its_vector(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry
+) -> None:
+    encode, done = OpenVINOEncoder.encode, asyncio.Event()
+
+    def refuse(self: OpenVINOEncoder, texts: list[str], role: Role) -> Encoded:
+        if any("Aquarium" in text for text in texts):
+            raise EncoderError("token 1000 is out of bounds")
+        return encode(self, texts, role)
+
+    def check() -> None:
+        # The refused ones are its name, and the sentence about it.
+        status = entry.runtime_data.status
+        if status.documents == before + 3 and status.vectors == status.texts - 2:
+            done.set()
+
+    before = entry.runtime_data.status.documents
+    unsubscribe = entry.runtime_data.async_listen(check)
+    with patch.object(OpenVINOEncoder, "encode", refuse):
+        home.add("switch", "aquarium", "Aquarium pump", "bedroom")
+        home.add("switch", "fountain", "Fountain", "bedroom")
+        home.add("switch", "heater", "Heater", "bedroom")
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))
+        async with asyncio.timeout(30):
+            await done.wait()
+    unsubscribe()
     assert (await match(hass, "switch on the aquarium pump"))["entity_ids"] == ["switch.aquarium"]
 
 

@@ -17,7 +17,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Engine(StrEnum):
-    """Who computes the vectors. Both read the same files and give the same vectors, hence neither is in the stamp."""
+    """Who computes the vectors, from the same files. What they differ in is rounding, hence neither is in the stamp.
+
+    Cosine between them 0.9999999 with AVX2, and at least 0.999 where OpenVINO rounds activations too (the tests).
+    """
 
     OPENVINO = "openvino"
     NUMPY = "numpy"

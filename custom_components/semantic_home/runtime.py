@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 import logging
 from pathlib import Path
@@ -16,13 +16,14 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.recorder import DATA_INSTANCE
-from homeassistant.requirements import RequirementsNotFound
+from homeassistant.requirements import RequirementsNotFound, async_clear_install_history
 
 from .const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
 from .describe import TEMPLATE_VERSION
 from .engine import (
     Encoder,
     EncoderBusyError,
+    EncoderClosedError,
     EncoderError,
     EncoderWorker,
     Lane,
@@ -174,6 +175,8 @@ class SemanticHome:
         loaded = await self._load_or_report()
         while loaded is None:
             await asyncio.sleep(_RETRY_SECONDS)
+            # Else Home Assistant would not even try to install again what it failed to install once.
+            async_clear_install_history(self._hass)
             loaded = await self._load_or_report()
         self._worker, generation = loaded
         await self._index_changed()
@@ -206,9 +209,11 @@ class SemanticHome:
         self._spec = (await self._hass.async_add_executor_job(load_catalog)).get(model)
         if self._spec is None:
             raise EncoderError(f"This version knows no model {model}")
+        # Nothing asks for the other heads yet, and each text would have kilobytes of them.
+        spec = replace(self._spec, heads=("dense",))
         engine = await async_install(self._hass, Engine(self._entry.data.get(CONF_ENGINE, Engine.OPENVINO)))
         folder = Path(self._hass.config.path(self._entry.data[CONF_FOLDER]))
-        worker = EncoderWorker(partial(open_encoder, engine, folder, self._spec), f"{DOMAIN}-encoder")
+        worker = EncoderWorker(partial(open_encoder, engine, folder, spec), f"{DOMAIN}-encoder")
         try:
             encoder = await worker.start()
             sentences = await self._hass.async_add_executor_job(Background.sentences)
@@ -220,11 +225,31 @@ class SemanticHome:
         return worker, generation.id
 
     async def _embed_missing(self, worker: EncoderWorker, generation: int) -> None:
-        while texts := await self._in_thread(self._open_index.missing_texts, _TEXTS_A_ROUND):
-            vectors = await worker.encode(texts, Role.PASSAGE, Lane.BULK)
-            await self._in_thread(self._open_index.add_vectors, generation, texts, vectors.dense)
+        refused: set[str] = set()
+        while texts := await self._texts_to_embed(refused):
+            if not await self._embed(worker, generation, texts):
+                # One bad text must not keep the others from the index.
+                refused.update([text for text in texts if not await self._embed(worker, generation, [text])])
             await self._refresh_status()
+        if refused:
+            _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
         await self._in_thread(self._open_index.prune)
+
+    async def _texts_to_embed(self, refused: set[str]) -> list[str]:
+        texts = await self._in_thread(self._open_index.missing_texts, _TEXTS_A_ROUND + len(refused))
+        return [text for text in texts if text not in refused]
+
+    async def _embed(self, worker: EncoderWorker, generation: int, texts: list[str]) -> bool:
+        """Embed texts and keep their vectors; False when the model refuses one of them."""
+        try:
+            vectors = await worker.encode(texts, Role.PASSAGE, Lane.BULK)
+        except EncoderBusyError, EncoderClosedError:
+            raise
+        except EncoderError as err:
+            _LOGGER.debug("The model refuses one of %s texts", len(texts), exc_info=err)
+            return False
+        await self._in_thread(self._open_index.add_vectors, generation, texts, vectors.dense)
+        return True
 
     async def _query_vector(self, query: str) -> NDArray[np.float32] | None:
         if self._worker is None:

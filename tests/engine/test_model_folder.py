@@ -27,7 +27,7 @@ def _made(path: Path, *names: str) -> Path:
 
 def test_finds_the_files(folder: Path, spec: ModelSpec) -> None:
     found = ModelFolder.open(folder, spec)
-    assert found == ModelFolder(folder / "model.onnx", None, folder / "tokenizer.json", 384)
+    assert found == ModelFolder(folder / "model.onnx", None, folder / "tokenizer.json", folder / "config.json", 512)
 
 
 def test_openvino_goes_before_onnx(tmp_path: Path, spec: ModelSpec) -> None:
@@ -35,7 +35,7 @@ def test_openvino_goes_before_onnx(tmp_path: Path, spec: ModelSpec) -> None:
     found = ModelFolder.open(_made(tmp_path, *names), spec)
     assert found.graph.name == "openvino_model.xml"
     assert found.weights == tmp_path / "openvino_model.bin"
-    assert found.hidden_size is None
+    assert found.max_tokens is None
     (tmp_path / "openvino_model.xml").unlink()
     assert ModelFolder.open(tmp_path, spec).graph == tmp_path / "onnx/model.onnx"
 
@@ -68,7 +68,14 @@ def test_file_in_place_of_a_folder(tmp_path: Path, spec: ModelSpec) -> None:
 
 def test_config_without_a_size_says_nothing(folder: Path, spec: ModelSpec) -> None:
     (folder / "config.json").write_text("{}")
-    assert ModelFolder.open(folder, spec).hidden_size is None
+    assert ModelFolder.open(folder, spec).max_tokens is None
+
+
+def test_config_says_how_many_tokens_have_a_position(folder: Path, spec: ModelSpec) -> None:
+    (folder / "config.json").write_text(
+        '{"model_type": "xlm-roberta", "max_position_embeddings": 8194, "pad_token_id": 1}'
+    )
+    assert ModelFolder.open(folder, spec).max_tokens == 8192
 
 
 def _flip(file: Path, at: int) -> None:
@@ -101,7 +108,7 @@ def test_fingerprint_of_another_byte(folder: Path, spec: ModelSpec, name: str, a
 def test_fingerprint_knows_where_a_file_ends(tmp_path: Path) -> None:
     """A byte that moves from the end of one file to the start of the next is another model."""
     left, right = (
-        ModelFolder(folder / "model.xml", folder / "model.bin", folder / "tokenizer.json", None)
+        ModelFolder(folder / "model.xml", folder / "model.bin", folder / "tokenizer.json", None, None)
         for folder in (_made(tmp_path / "left", "tokenizer.json"), _made(tmp_path / "right", "tokenizer.json"))
     )
     left.graph.write_bytes(b"ab")

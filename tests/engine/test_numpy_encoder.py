@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from hypothesis import given, settings, strategies as st
 import numpy as np
@@ -260,6 +261,7 @@ def _configure(folder: Path, **changes: Any) -> None:
         ({"num_hidden_layers": 2}, "layout_unknown"),
         ({"num_hidden_layers": 4}, "layout_unknown"),
         ({"num_attention_heads": 7}, "layout_unknown"),
+        ({"num_attention_heads": 2}, "layout_unknown"),
         ({"num_attention_heads": 0}, "file_unreadable"),
         ({"num_attention_heads": "4"}, "file_unreadable"),
         ({"pad_token_id": "1"}, "file_unreadable"),
@@ -294,6 +296,32 @@ def test_onnx_is_for_openvino(spec: ModelSpec) -> None:
 def test_other_activation(copied: Path) -> None:
     graph = copied / "openvino_model.xml"
     graph.write_text(graph.read_text("utf-8").replace('approximation_mode="ERF"', 'approximation_mode="TANH"'), "utf-8")
+    assert _problem(copied) == "layout_unknown"
+
+
+def test_what_stands_in_the_place_of_a_bias_is_not_left_out(copied: Path) -> None:
+    graph = copied / "openvino_model.xml"
+    root = ET.parse(graph)  # noqa: S314 - our own
+    path = "encoder.layer.0.attention.self.query/aten::linear/Add"
+    (bias,) = (layer for layer in root.iterfind("layers/layer") if layer.attrib["name"].endswith(path))
+    bias.attrib["type"] = "Subtract"
+    root.write(graph)
+    assert _problem(copied) == "layout_unknown"
+
+
+def test_graph_that_leads_into_itself(copied: Path) -> None:
+    graph = copied / "openvino_model.xml"
+    root = ET.parse(graph)  # noqa: S314 - our own
+    path = "embeddings.word_embeddings.weight/fq_weights_0"
+    (scaled,) = (layer for layer in root.iterfind("layers/layer") if layer.attrib["name"].endswith(path))
+    (behind,) = (edge for edge in root.iterfind("edges/edge") if edge.attrib["from-layer"] == scaled.attrib["id"])
+    (before,) = (
+        edge
+        for edge in root.iterfind("edges/edge")
+        if edge.attrib["to-layer"] == scaled.attrib["id"] and edge.attrib["to-port"] == "0"
+    )
+    behind.attrib.update({"to-layer": before.attrib["from-layer"], "to-port": "0"})
+    root.write(graph)
     assert _problem(copied) == "layout_unknown"
 
 

@@ -124,7 +124,7 @@ def test_pooling_is_what_the_spec_says(spec: ModelSpec, pooling: Pooling) -> Non
     encoder = OpenVINOEncoder(MINILM_FOLDER, replace(spec, pooling=pooling))
     text = "turn off the lamp next to the couch"
     (batch,) = encoder._tokenizer.batches([text])
-    hidden = encoder._hidden_state(batch)[0].astype(np.float64)
+    hidden = encoder._run(batch)[encoder._outputs.hidden][0].astype(np.float64)
     by_hand = hidden[0] if pooling is Pooling.CLS else sum(hidden) / len(hidden)
     by_hand /= np.sqrt(sum(by_hand**2))
     # Beside a longer text, so that there is padding to leave out.

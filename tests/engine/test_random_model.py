@@ -11,7 +11,7 @@ import numpy as np
 from openvino import Core
 import pytest
 
-from custom_components.semantic_home.engine import Encoder, OpenVINOEncoder, Role
+from custom_components.semantic_home.engine import Encoder, NumPyEncoder, OpenVINOEncoder, Role
 from tests.benchmark.measure import LENGTHS
 from tests.benchmark.random_graph import Shape
 from tests.benchmark.random_model import SHAPES, cached_model, spec_of, write_model
@@ -59,10 +59,7 @@ def test_our_encoder_runs_it(random_encoder: Encoder, texts: Sequence[str]) -> N
 
 
 def test_both_our_encoders_agree_on_it(random_folder: Path, random_encoder: Encoder, texts: Sequence[str]) -> None:
-    numpy_encoder = pytest.importorskip(
-        "custom_components.semantic_home.engine.numpy_encoder", reason="There is no NumPyEncoder yet"
-    )
-    other = numpy_encoder.NumPyEncoder(random_folder, spec_of(_TINY))
+    other = NumPyEncoder(random_folder, spec_of(_TINY))
     assert cosines(random_encoder.encode(texts, Role.QUERY).dense, other.encode(texts, Role.QUERY).dense).min() > 0.999
 
 

@@ -20,9 +20,14 @@ from .encoder import ModelFilesError
 
 type Array = NDArray[np.float32]
 
-_DTYPES = {"f32": "<f4", "f16": "<f2", "i8": "i1", "u8": "u1"}
+_DTYPES = {"f32": "<f4", "f16": "<f2", "i8": "i1", "u8": "u1", "i32": "<i4", "i64": "<i8"}
 # What stands between a stored weight and the operation that uses it.
 _DECOMPRESSION = ("Convert", "Subtract", "Multiply")
+# The bias or the layer's input; the split into heads; the activation. Anything else would change the numbers.
+_BEHIND_LINEAR = ("Add", "Reshape", "Gelu", "Transpose")
+_SPLIT = 4  # texts, tokens, heads, a head's size
+# A graph that leads back into itself must not be followed for ever.
+_LONGEST_WALK = 16
 _FP16_SUFFIX = "_compressed"
 
 
@@ -122,14 +127,27 @@ class IR:
         weight, product = self._weight(name)
         if product.type != "MatMul" or product.data.get("transpose_b") != "true" or _is(product, "transpose_a"):
             raise _unknown(name, product.type)
+        # What is not the bias may be the sum with the layer's input, or what comes next where there is no bias.
+        if (user := _only(name, product.users)).type not in _BEHIND_LINEAR:
+            raise _unknown(name, user.type)
         return weight, self._operand(product, "Add", weight.shape[0])
+
+    def heads_behind(self, name: str) -> int | None:
+        """Tell into how many heads the graph splits a projection; None where it computes that."""
+        node = self._behind_linear(name)
+        shape = self._constant(self._nodes[node.inputs[1]]) if node.type == "Reshape" else None
+        return int(shape[2]) if shape is not None and shape.size == _SPLIT else None
 
     def norm_behind(self, name: str) -> Norm:
         """Read the layer normalisation that follows the table or linear layer of this name, behind sums alone."""
         weight, node = self._weight(name)
         size = weight.shape[1] if node.type == "Gather" else weight.shape[0]
-        while node.type != "MVN":
+        for _ in range(_LONGEST_WALK):
+            if node.type == "MVN":
+                break
             node = _only(name, [user for user in node.users if user.type in ("Add", "MVN")])
+        else:
+            raise _unknown(name, node.type)
         if node.data.get("eps_mode") != "INSIDE_SQRT" or not _is(node, "normalize_variance"):
             raise _unknown(name, "MVN")
         # What changes nothing is left out of a graph: a gain of 1, a bias of 0.
@@ -144,10 +162,16 @@ class IR:
 
     def activation_behind(self, name: str) -> str:
         """Name the function that follows a linear layer and its bias: the operation's type and its mode."""
-        _, node = self._weight(name)
-        while node.type in ("MatMul", "Add"):
-            node = _only(name, node.users)
+        node = self._behind_linear(name)
         return f"{node.type} {node.data.get('approximation_mode', '')}".strip()
+
+    def _behind_linear(self, name: str) -> _Node:
+        _, node = self._weight(name)
+        for _ in range(_LONGEST_WALK):
+            if node.type not in ("MatMul", "Add"):
+                return node
+            node = _only(name, node.users)
+        raise _unknown(name, node.type)
 
     def _weight(self, name: str) -> tuple[Weight, _Node]:
         """Read a stored weight, and find the operation that uses it."""
@@ -159,11 +183,13 @@ class IR:
             raise _unknown(name, f"{stored.data.get('element_type')} {stored.data.get('shape')}")
         found: dict[str, Array] = {}
         node = stored
-        while (user := _only(name, node.users)).type in _DECOMPRESSION:
+        for _ in range(_LONGEST_WALK):
+            if (user := _only(name, node.users)).type not in _DECOMPRESSION:
+                return Weight(values, found.get("Multiply"), found.get("Subtract"), int(stored.data["offset"])), user
             if user.type != "Convert":
                 found[user.type] = self._per_row(name, user, node, len(values))
             node = user
-        return Weight(values, found.get("Multiply"), found.get("Subtract"), int(stored.data["offset"])), user
+        raise _unknown(name, node.type)
 
     def _per_row(self, name: str, user: _Node, node: _Node, rows: int) -> Array:
         """Read what is multiplied with a weight's rows, or subtracted from them, as (rows, 1)."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from .catalog import ModelSpec
 from .encoder import ModelFilesError
@@ -30,7 +31,8 @@ class ModelFolder:
     graph: Path
     weights: Path | None
     tokenizer: Path
-    hidden_size: int | None
+    config: Path | None
+    max_tokens: int | None
     heads: Path | None = None
 
     @classmethod
@@ -49,34 +51,51 @@ class ModelFolder:
         for needed in filter(None, (weights, tokenizer)):
             if not needed.is_file():
                 raise ModelFilesError("file_missing", needed.name)
-        hidden_size = _hidden_size(path / _CONFIG)
-        if hidden_size not in (None, spec.dimension):
-            raise ModelFilesError("wrong_dimension", f"{hidden_size} ≠ {spec.dimension}")
-        heads = path / _HEADS
-        return cls(graph, weights, tokenizer, hidden_size, heads if heads.is_file() else None)
+        config, heads = path / _CONFIG, path / _HEADS
+        said = _read(config)
+        if (size := said.get("hidden_size")) not in (None, spec.dimension):
+            raise ModelFilesError("wrong_dimension", f"{size} ≠ {spec.dimension}")
+        return cls(
+            graph,
+            weights,
+            tokenizer,
+            config if config.is_file() else None,
+            _max_tokens(said),
+            heads if heads.is_file() else None,
+        )
 
     def fingerprint(self) -> str:
-        """Hash what decides the vectors: graph, weights, tokenizer and heads, as 16 hex digits. Blocking.
+        """Hash what decides the vectors: graph, weights, tokenizer, config and heads, as 16 hex digits. Blocking.
 
         Small files are read whole. Of weights above 64 MiB 256 blocks of 64 KiB spread over the file are read, and
         its size: retrained or requantised weights differ everywhere, and a start must not read half a gigabyte.
         """
         digest = hashlib.sha256()
-        for file in filter(None, (self.graph, self.weights, self.tokenizer, self.heads)):
+        for file in filter(None, (self.graph, self.weights, self.tokenizer, self.config, self.heads)):
             digest.update(f"{file.name}:{file.stat().st_size};".encode())
             for block in _blocks(file):
                 digest.update(block)
         return digest.hexdigest()[:16]
 
 
-def _hidden_size(config: Path) -> int | None:
+def _read(config: Path) -> dict[str, Any]:
     if not config.is_file():
-        return None
+        return {}
     try:
-        size = json.loads(config.read_text("utf-8")).get("hidden_size")
-    except (ValueError, AttributeError) as err:
+        said = json.loads(config.read_text("utf-8"))
+    except (ValueError, OSError, RecursionError) as err:
         raise ModelFilesError("file_unreadable", config.name) from err
-    return size if isinstance(size, int) else None
+    if not isinstance(said, dict):
+        raise ModelFilesError("file_unreadable", config.name)
+    return said
+
+
+def _max_tokens(said: dict[str, Any]) -> int | None:
+    """Tell how many tokens have a position; XLM-R leaves out those up to its padding token's number."""
+    positions, pad_id = said.get("max_position_embeddings"), said.get("pad_token_id", 1)
+    if not isinstance(positions, int) or not isinstance(pad_id, int):
+        return None
+    return positions - (pad_id + 1 if said.get("model_type") == "xlm-roberta" else 0)
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

@@ -196,6 +196,10 @@ class Transformer:
         words, positions, types = (
             ir.table(f"{prefix}embeddings.{name}_embeddings.weight") for name in ("word", "position", "token_type")
         )
+        # Wrong numbers would come out of a config that does not belong to the graph, and no error.
+        split = ir.heads_behind(f"{prefix}encoder.layer.0.attention.self.query.weight")
+        if split not in (None, config.heads):
+            raise ModelFilesError("layout_unknown", f"{_CONFIG}: {config.heads} heads, but {split} in the graph")
         layers = [_layer(ir, f"{prefix}encoder.layer.{number}.") for number in range(config.layers)]
         model = cls((words, positions, types), ir.norm_behind(prefix + _WORDS), layers, config)
         model._check_shapes()

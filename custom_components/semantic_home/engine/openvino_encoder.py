@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any, override
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .catalog import ModelSpec
 from .encoder import Encoded, Encoder, EncoderError, ModelFilesError, Role, RuntimeMissingError
@@ -41,7 +40,7 @@ class OpenVINOEncoder(Encoder):
         """
         files = ModelFolder.open(folder, spec)
         self._spec = spec
-        self._tokenizer = Tokenizer(files.tokenizer, spec.max_tokens)
+        self._tokenizer = Tokenizer(files.tokenizer, min(spec.max_tokens, files.max_tokens or spec.max_tokens))
         self._model = _compile(files.graph, device)
         self._inputs = {name for port in self._model.inputs for name in port.get_names()}
         self._outputs = _find_outputs(self._model)
@@ -82,10 +81,6 @@ class OpenVINOEncoder(Encoder):
         if outputs.multivector is not None and "multivector" in wanted:
             multivector = token_vectors(raw[outputs.multivector], batch)
         return Encoded(dense, sparse, multivector)
-
-    def _hidden_state(self, batch: Batch) -> NDArray[np.float32]:
-        hidden: NDArray[np.float32] = self._run(batch)[self._outputs.hidden]
-        return hidden
 
     def _run(self, batch: Batch) -> Any:
         """Return what OpenVINO does: float32 arrays by the number of the output, good until the next run."""
@@ -135,6 +130,9 @@ def _compile(graph: Path, device: str) -> CompiledModel:
     openvino = _import_openvino()
     try:
         core = openvino.Core()
+    except RuntimeError as err:
+        raise RuntimeMissingError("openvino") from err
+    try:
         model: CompiledModel = core.compile_model(core.read_model(graph), device, {"PERFORMANCE_HINT": "LATENCY"})
     except RuntimeError as err:
         # OpenVINO's message is a page of C++; the log gets it whole, the user the file's name.

@@ -1,8 +1,8 @@
 """One thread that runs one encoder, for callers on an event loop.
 
 Interactive requests go before bulk ones, and those that wait together go through the model together, since for a few
-short texts it takes hardly longer than for one. Bulk work is cut into pieces as small as this machine needs them to be:
-a query never waits for more than one.
+short texts it takes hardly longer than for one. Bulk work is cut into pieces, and a query never waits for more than
+one: they are as large as keeps that wait shorter than it would be noticed, or than the query itself takes here.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 import itertools
 import logging
+import math
 import queue
 import threading
 import time
@@ -24,9 +25,13 @@ from .encoder import Encoded, Encoder, EncoderBusyError, EncoderClosedError, Enc
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_BATCH = 16
-_MAX_WAITING = 64
-# What a query may have to wait for a piece of bulk work, in seconds: too short for a person to notice.
+_MAX_REQUESTS = 64
+_TEXT_OVERHEAD = 10
+# What a query may have to wait for a piece of bulk work, in seconds: too short for a person to notice, ...
 _BULK_PIECE_TIME = 0.03
+# ... or, where a text alone takes longer than that, so many times what it takes: with less, a slow machine would
+# index text by text, at half the speed, and a query is still answered within three times what it takes alone.
+_BULK_PIECE_TEXTS = 1.5
 
 
 class EncoderTimeoutError(EncoderError):
@@ -62,7 +67,10 @@ class EncoderWorker:
         """
         self._make_encoder = make_encoder
         self._clock = clock
-        self._bulk_piece = _MAX_BATCH
+        # What the next bulk piece may be as large as, and the shortest time that a piece of one text has taken.
+        self._bulk_size = 0
+        self._one_text_time = math.inf
+        self._room = {lane: threading.BoundedSemaphore(_MAX_REQUESTS) for lane in (Lane.INTERACTIVE, Lane.BULK)}
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._ready: Future[Encoder] = Future()
@@ -84,8 +92,9 @@ class EncoderWorker:
     ) -> Encoded:
         """Encode texts in the thread, `within` so many seconds, waiting included; None sets no limit.
 
-        Raises EncoderError, EncoderBusyError when 64 requests wait already, EncoderTimeoutError when the time is up,
-        EncoderClosedError after stop(). Cancelling the caller, or its time being up, drops the work that has not begun.
+        Raises EncoderError, EncoderBusyError when 64 requests of its lane are under way, EncoderTimeoutError when the
+        time is up, EncoderClosedError after stop(). Cancelling the caller, or its time being up, drops the work that
+        has not begun.
         """
         limit = asyncio.timeout(within)
         try:
@@ -102,10 +111,17 @@ class EncoderWorker:
         pieces: list[Encoded] = []
         start = 0
         while start < len(texts):
-            end = start + self._bulk_piece
+            end = self._end_of_piece(texts, start)
             pieces.append(await self._submit(texts[start:end], role, lane))
             start = end
         return _join(pieces)
+
+    def _end_of_piece(self, texts: Sequence[str], start: int) -> int:
+        """Take one text, and those after it that fit into the piece with it."""
+        end, size = start + 1, _size(texts[start])
+        while end < min(len(texts), start + _MAX_BATCH) and (size := size + _size(texts[end])) <= self._bulk_size:
+            end += 1
+        return end
 
     async def stop(self) -> None:
         """Finish the running piece, fail what waits, close the encoder and end the thread. Can be called twice."""
@@ -118,9 +134,10 @@ class EncoderWorker:
     async def _submit(self, texts: Sequence[str], role: Role, lane: Lane) -> Encoded:
         if self._stopped:
             raise EncoderClosedError
-        if lane is Lane.INTERACTIVE and self._jobs.qsize() >= _MAX_WAITING:
+        if not self._room[lane].acquire(blocking=False):
             raise EncoderBusyError
         job = _Job(lane, next(self._numbers), texts, role)
+        job.answer.add_done_callback(lambda _: self._room[lane].release())
         self._jobs.put(job)
         if self._stopped:
             # Loading failed a moment ago, and the thread may have looked for waiting jobs for the last time.
@@ -174,9 +191,17 @@ class EncoderWorker:
         """Answer, and cut the next pieces so that each should take its time and no more."""
         begin = self._clock()
         _answer(encoder, job)
-        took = self._clock() - begin
-        fitting = _BULK_PIECE_TIME * len(job.texts) / took if took > 0 else _MAX_BATCH
-        self._bulk_piece = max(1, min(_MAX_BATCH, int(fitting)))
+        took, count, size = self._clock() - begin, len(job.texts), sum(map(_size, job.texts))
+        if not count:
+            return
+        if count == 1:
+            self._one_text_time = min(self._one_text_time, took)
+        limit = max(_BULK_PIECE_TIME, _BULK_PIECE_TEXTS * self._one_text_time)
+        if took > limit:
+            self._bulk_size = int(size * limit / took)
+        else:
+            # By a text at most, to learn what it costs. The last piece of a request may be small for want of texts.
+            self._bulk_size = max(self._bulk_size, size + size // min(count, 4))
 
     def _fail_waiting(self) -> None:
         while True:
@@ -186,6 +211,11 @@ class EncoderWorker:
                 return
             if job.answer.set_running_or_notify_cancel():
                 job.answer.set_exception(EncoderClosedError())
+
+
+def _size(text: str) -> int:
+    """Estimate what a text costs, in characters: it has a few tokens whatever its length."""
+    return len(text) + _TEXT_OVERHEAD
 
 
 def _return_memory() -> None:
