@@ -59,6 +59,8 @@ class OurSubject:
             self._encoder.close()
         self._encoder = None
         gc.collect()
+        # As the worker does when its encoder is closed.
+        import_module(f"{_ENGINE}.memory").return_freed()
 
     def index(self, texts: list[str], queries: list[str], views: list[str]) -> dict[str, Any]:
         """Ask while nothing else is done, and while texts are being indexed; times in milliseconds.
@@ -151,7 +153,8 @@ def main() -> None:
     engine, folder, model, dimension, max_tokens = sys.argv[1:]
     without_home_assistant()
     catalog = import_module(f"{_ENGINE}.catalog").load_catalog()
-    spec = replace(catalog[model], dimension=int(dimension), max_tokens=int(max_tokens))
+    # As Home Assistant runs it; the others compute no other head either.
+    spec = replace(catalog[model], dimension=int(dimension), max_tokens=int(max_tokens), heads=("dense",))
     module, name, packages = ENCODERS[engine]
     encoder = getattr(import_module(module), name)
     subject = OurSubject(lambda: encoder(Path(folder), spec), packages)

@@ -12,6 +12,7 @@ import numpy as np
 from .catalog import ModelSpec
 from .encoder import Encoded, Encoder, EncoderError, ModelFilesError, Role, RuntimeMissingError
 from .heads import UNWEIGHED_TOKENS, Heads, collect, lexical_weights, nothing_like, token_vectors
+from .memory import release_mapped
 from .model_folder import ModelFolder
 from .pooling import normalize
 from .tokenizer import Batch, Tokenizer
@@ -48,6 +49,8 @@ class OpenVINOEncoder(Encoder):
         self._revision = files.fingerprint()
         self._empty = Encoded(np.empty((0, spec.dimension), np.float32))
         self._empty = self._check(files.graph)
+        if files.weights:
+            release_mapped(files.weights)
 
     @property
     @override

@@ -8,7 +8,6 @@ one: they are as large as keeps that wait shorter than it would be noticed, or t
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-import ctypes
 from dataclasses import dataclass, field
 from enum import IntEnum
 import itertools
@@ -21,6 +20,7 @@ import time
 import numpy as np
 
 from .encoder import Encoded, Encoder, EncoderBusyError, EncoderClosedError, EncoderError, Role
+from .memory import return_freed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class EncoderWorker:
             self._stopped = True
             self._fail_waiting()
             encoder.close()
-            _return_memory()
+            return_freed()
 
     def _serve(self, encoder: Encoder) -> None:
         while (job := self._jobs.get()).lane is not Lane.STOP:
@@ -216,12 +216,6 @@ class EncoderWorker:
 def _size(text: str) -> int:
     """Estimate what a text costs, in characters: it has a few tokens whatever its length."""
     return len(text) + _TEXT_OVERHEAD
-
-
-def _return_memory() -> None:
-    """Have freed memory go back to the system, which glibc would keep tens of megabytes of; musl keeps none."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 def _answer(encoder: Encoder, job: _Job) -> None:
