@@ -83,7 +83,7 @@ async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
     schema = result["data_schema"].schema
     options = schema[CONF_MODEL].config["options"]
     assert [option["value"] for option in options] == ["bge-m3", MINILM]
-    for fact in ("BGE-M3", "recommended", "1024", "568 MB", "790 MB", "100 languages"):
+    for fact in ("BGE-M3", "recommended", "1024", "568 MB", "834 MB", "100 languages"):
         assert fact in options[0]["label"]
     for fact in ("384", "English"):
         assert fact in options[1]["label"]

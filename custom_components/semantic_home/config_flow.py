@@ -205,7 +205,7 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _models(self, catalog: Catalog) -> SelectSelector:
         options = [
-            SelectOptionDict(value=spec.id, label=_label(spec, await self._common(_label_key(spec))))
+            SelectOptionDict(value=spec.id, label=_label(spec, self._engine, await self._common(_label_key(spec))))
             for spec in catalog.values()
         ]
         return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
@@ -268,11 +268,11 @@ def _label_key(spec: ModelSpec) -> str:
     return f"model_{kind}_recommended" if spec.recommended else f"model_{kind}"
 
 
-def _label(spec: ModelSpec, text: str) -> str:
+def _label(spec: ModelSpec, engine: Engine, text: str) -> str:
     return text.format(
         title=spec.title,
         dimension=spec.dimension,
         disk=spec.disk_mb,
-        memory=spec.memory_mb,
+        memory=spec.portable_memory_mb if engine is Engine.NUMPY else spec.memory_mb,
         languages=spec.languages,
     )

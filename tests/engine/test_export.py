@@ -57,6 +57,7 @@ def encode(name: str, texts: list[str]) -> Encoded:
         license="MIT",
         disk_mb=1,
         memory_mb=1,
+        portable_memory_mb=1,
         recommended=False,
         files=(),
     )

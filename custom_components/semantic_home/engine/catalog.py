@@ -32,8 +32,9 @@ class ModelFile:
 class ModelSpec:
     """What has to be known of a model to run it and to offer it.
 
-    `disk_mb` and `memory_mb` are megabytes (10^6 bytes): the files, and the resident size of a process that
-    has answered queries. `files` is empty where the published files could not be pinned yet.
+    `disk_mb`, `memory_mb` and `portable_memory_mb` are megabytes (10^6 bytes): the files, and the resident size of a
+    process that has answered queries, with OpenVINO and with NumPy. `files` is empty where the published files could
+    not be pinned yet.
     """
 
     id: str
@@ -49,6 +50,7 @@ class ModelSpec:
     license: str
     disk_mb: int
     memory_mb: int
+    portable_memory_mb: int
     recommended: bool
     files: tuple[ModelFile, ...]
 
