@@ -31,7 +31,7 @@ _TEXT_OVERHEAD = 10
 _BULK_PIECE_TIME = 0.03
 # ... or, where a text alone takes longer than that, so many times what it takes: with less, a slow machine would
 # index text by text, at half the speed, and a query is still answered within three times what it takes alone.
-_BULK_PIECE_TEXTS = 1.5
+_BULK_PIECE_TEXTS = 2.0
 
 
 class EncoderTimeoutError(EncoderError):
