@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 import json
 from pathlib import Path
+import shutil
 import subprocess
 import sys
-from typing import Any
+from typing import Any, override
 
 import numpy as np
-from openvino import Core
+from openvino import Core, Node, serialize
+import openvino.opset13 as ops
 import pytest
 
 from custom_components.semantic_home.engine import Encoder, NumPyEncoder, OpenVINOEncoder, Role
 from tests.benchmark.measure import LENGTHS
-from tests.benchmark.random_graph import Shape
+from tests.benchmark.random_graph import GraphBuilder, Shape
 from tests.benchmark.random_model import SHAPES, cached_model, spec_of, write_model
 from tests.benchmark.subject import exports_with
 from tests.benchmark.texts import TextMaker
@@ -61,6 +63,34 @@ def test_our_encoder_runs_it(random_encoder: Encoder, texts: Sequence[str]) -> N
 def test_both_our_encoders_agree_on_it(random_folder: Path, random_encoder: Encoder, texts: Sequence[str]) -> None:
     other = NumPyEncoder(random_folder, spec_of(_TINY))
     assert cosines(random_encoder.encode(texts, Role.QUERY).dense, other.encode(texts, Role.QUERY).dense).min() > 0.999
+
+
+class _Asymmetric(GraphBuilder):
+    """As NNCF's INT8_ASYM leaves it, optimum-cli's INT8: u8, from which a zero point is subtracted."""
+
+    @override
+    def _compressed(self, path: str, size: tuple[int, int], port: int) -> Node:
+        name = f"self.{path}.weight"
+        values, scales = self.matrix(f"{path}.weight", size)
+        zero_points = np.arange(size[0], dtype=np.uint8)[:, None] % 9 + 120
+        stored = ops.constant((values.astype(np.int16) + 127).astype(np.uint8), name=name)
+        zero = ops.convert(ops.constant(zero_points, name=f"{name}/zero_point"), "f16")
+        shifted = ops.subtract(ops.convert(stored, "f16"), zero)
+        scaled = ops.multiply(shifted, ops.constant(scales, name=f"{name}/scale"), name=f"{name}/fq_weights_{port}")
+        return ops.convert(scaled, "f32", name=f"{name}/fq_weights_{port}/convert")
+
+
+def test_both_our_encoders_agree_on_zero_points(tmp_path: Path, random_folder: Path, texts: Sequence[str]) -> None:
+    folder = Path(shutil.copytree(random_folder, tmp_path / "asymmetric"))
+    serialize(_Asymmetric(_TINY, _silent).model(), folder / "openvino_model.xml")
+    assert 'element_type="u8"' in (folder / "openvino_model.xml").read_text("utf-8")
+    spec = spec_of(_TINY)
+    ours, portable = (
+        engine(folder, spec).encode(texts, Role.QUERY).dense for engine in (OpenVINOEncoder, NumPyEncoder)
+    )
+    assert cosines(ours, portable).min() > 0.999
+    symmetric = OpenVINOEncoder(random_folder, spec).encode(texts, Role.QUERY).dense
+    assert cosines(ours, symmetric).min() < 0.99, "the zero points change the model"
 
 
 def test_weights_are_laid_out_as_by_nncf(random_folder: Path) -> None:
