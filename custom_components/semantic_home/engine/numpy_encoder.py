@@ -4,7 +4,6 @@ XLM-RoBERTa and BERT, as `transformers` 5.5 defines them (`models/xlm_roberta/mo
 `models/bert/modeling_bert.py`), from an OpenVINO IR of 8, 16 or 32 bits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 import json
@@ -15,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .catalog import ModelSpec
-from .encoder import Encoded, Encoder, EncoderError, ModelFilesError, Role
-from .heads import UNWEIGHED_TOKENS, Heads, collect, nothing_like
+from .encoder import Encoded, EncoderError, ModelFilesError
+from .folder_encoder import FolderEncoder
 from .ir import IR, Norm, Weight
 from .model_folder import ModelFolder
-from .tokenizer import Batch, Tokenizer
+from .tokenizer import Batch
 
 type Array = NDArray[np.float32]
 
@@ -39,7 +38,7 @@ _ERF_P = np.float32(0.3275911)
 _ERF_A = tuple(map(np.float32, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)))
 
 
-class NumPyEncoder(Encoder):
+class NumPyEncoder(FolderEncoder):
     """Runs a model folder with NumPy. Blocking; maps the weights on construction and reads them as it goes."""
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
@@ -51,45 +50,19 @@ class NumPyEncoder(Encoder):
         files = ModelFolder.open(folder, spec)
         if files.weights is None:
             raise ModelFilesError("layout_unknown", files.graph.name)
-        self._spec = spec
         self._model = Transformer.open(files.graph, files.weights, Config.read(folder / _CONFIG))
         if self._model.dimension != spec.dimension:
             raise ModelFilesError("wrong_dimension", f"{self._model.dimension} ≠ {spec.dimension}")
-        self._tokenizer = Tokenizer(files.tokenizer, min(spec.max_tokens, self._model.max_tokens))
-        self._heads = Heads.load(files.heads, spec, self._tokenizer.known_ids(UNWEIGHED_TOKENS))
-        self._revision = files.fingerprint()
-        self._empty = self._check(files.graph)
-
-    @property
-    @override
-    def dimension(self) -> int:
-        return self._spec.dimension
-
-    @property
-    @override
-    def revision(self) -> str:
-        return self._revision
-
-    @override
-    def encode(self, texts: Sequence[str], role: Role) -> Encoded:
-        prefix = self._spec.query_prefix if role is Role.QUERY else self._spec.passage_prefix
-        batches = self._tokenizer.batches([prefix + text for text in texts]) if texts else ()
-        return collect(((batch, self._encode(batch)) for batch in batches), len(texts), self._empty)
+        super().__init__(files, spec, self._model.max_tokens)
+        self._probe()
 
     @override
     def close(self) -> None:
         del self._model, self._tokenizer, self._heads
 
+    @override
     def _encode(self, batch: Batch) -> Encoded:
         return self._heads(self._model(batch.input_ids, batch.attention_mask), batch)
-
-    def _check(self, graph: Path) -> Encoded:
-        """Run the model once, for what cannot be seen before; returns what no texts give."""
-        (batch,) = self._tokenizer.batches(["1"])
-        try:
-            return nothing_like(self._encode(batch))
-        except EncoderError as err:
-            raise ModelFilesError("file_unreadable", graph.name) from err
 
 
 @dataclass(frozen=True, slots=True)

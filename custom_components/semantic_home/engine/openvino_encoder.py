@@ -1,6 +1,5 @@
 """The fast encoder: an OpenVINO or ONNX graph, run by OpenVINO in this process."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any, override
 import numpy as np
 
 from .catalog import ModelSpec
-from .encoder import Encoded, Encoder, EncoderError, ModelFilesError, Role, RuntimeMissingError
-from .heads import UNWEIGHED_TOKENS, Heads, collect, lexical_weights, nothing_like, token_vectors
+from .encoder import Encoded, EncoderError, ModelFilesError, RuntimeMissingError
+from .folder_encoder import FolderEncoder
+from .heads import lexical_weights, token_vectors
 from .memory import release_mapped
 from .model_folder import ModelFolder
 from .pooling import normalize
-from .tokenizer import Batch, Tokenizer
+from .tokenizer import Batch
 
 if TYPE_CHECKING:
     from openvino import CompiledModel
@@ -31,7 +31,7 @@ _NAMES = {
 }
 
 
-class OpenVINOEncoder(Encoder):
+class OpenVINOEncoder(FolderEncoder):
     """Runs a model folder with OpenVINO. Blocking; loads on construction."""
 
     def __init__(self, folder: Path, spec: ModelSpec, *, device: str = "CPU") -> None:
@@ -40,38 +40,20 @@ class OpenVINOEncoder(Encoder):
         Raises RuntimeMissingError without OpenVINO, ModelFilesError for a folder that does not fit the spec.
         """
         files = ModelFolder.open(folder, spec)
-        self._spec = spec
-        self._tokenizer = Tokenizer(files.tokenizer, min(spec.max_tokens, files.max_tokens or spec.max_tokens))
+        super().__init__(files, spec, files.max_tokens or spec.max_tokens)
         self._model = _compile(files.graph, device)
         self._inputs = {name for port in self._model.inputs for name in port.get_names()}
         self._outputs = _find_outputs(self._model)
-        self._heads = Heads.load(files.heads, spec, self._tokenizer.known_ids(UNWEIGHED_TOKENS))
-        self._revision = files.fingerprint()
-        self._empty = Encoded(np.empty((0, spec.dimension), np.float32))
-        self._empty = self._check(files.graph)
+        self._check_dimension()
+        self._probe()
         if files.weights:
             release_mapped(files.weights)
-
-    @property
-    @override
-    def dimension(self) -> int:
-        return self._spec.dimension
-
-    @property
-    @override
-    def revision(self) -> str:
-        return self._revision
-
-    @override
-    def encode(self, texts: Sequence[str], role: Role) -> Encoded:
-        prefix = self._spec.query_prefix if role is Role.QUERY else self._spec.passage_prefix
-        batches = self._tokenizer.batches([prefix + text for text in texts]) if texts else ()
-        return collect(((batch, self._encode(batch)) for batch in batches), len(texts), self._empty)
 
     @override
     def close(self) -> None:
         del self._model, self._tokenizer
 
+    @override
     def _encode(self, batch: Batch) -> Encoded:
         """Take each head from the graph where it has it, else compute it from the token vectors."""
         raw, outputs, wanted = self._run(batch), self._outputs, self._spec.heads
@@ -95,23 +77,15 @@ class OpenVINOEncoder(Encoder):
         except RuntimeError as err:
             raise EncoderError(str(err)) from err
 
-    def _check(self, graph: Path) -> Encoded:
-        """Run the model once: a graph may leave its shapes open, and one that compiles may be of another kind.
-
-        Returns what no texts give.
-        """
-        (batch,) = self._tokenizer.batches(["1"])
+    def _check_dimension(self) -> None:
+        """Run the graph once: it may leave its shapes open, and one that compiles may be of another kind."""
         output = self._outputs.hidden if self._outputs.dense is None else self._outputs.dense
         try:
-            size = self._run(batch)[output].shape[-1]
+            size = self._run(self._probe_batch())[output].shape[-1]
         except EncoderError as err:
-            raise ModelFilesError("file_unreadable", graph.name) from err
+            raise ModelFilesError("file_unreadable", self._files.graph.name) from err
         if size != self._spec.dimension:
             raise ModelFilesError("wrong_dimension", f"{size} ≠ {self._spec.dimension}")
-        try:
-            return nothing_like(self._encode(batch))
-        except EncoderError as err:
-            raise ModelFilesError("file_unreadable", graph.name) from err
 
 
 def _import_openvino() -> Any:
