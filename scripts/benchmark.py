@@ -7,6 +7,7 @@ That is the time to load, of a query by its length and of batches, and how long 
   scripts/benchmark.py --random bge-m3          a model of BGE-M3's size with random weights, made in seconds
                                                 (568 MB below the user's cache directory), nothing downloaded
   scripts/benchmark.py ... --engine numpy       our other encoder, for where OpenVINO cannot go
+  scripts/benchmark.py ... --threads 2          with so many threads, and not with as many as in Home Assistant
   scripts/benchmark.py ... --against torch      PyTorch fp32 beside it in the same run, with ratios
   scripts/benchmark.py ... --against onnxruntime   the same with ONNX Runtime: FOLDER's model.onnx or else a graph of
                                                 the same size, INT8, random weights, made once in two minutes

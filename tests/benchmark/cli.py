@@ -9,6 +9,7 @@ from pathlib import Path
 import sys
 
 from custom_components.semantic_home.engine.catalog import load_catalog
+from custom_components.semantic_home.engine.compute import default_threads
 
 from .measure import LENGTHS, measure_indexing, measure_side_by_side
 from .random_model import SHAPES, cached_model, spec_of
@@ -44,6 +45,7 @@ def _parse(arguments: Sequence[str], description: str) -> argparse.Namespace:
     parser.add_argument("--random", choices=SHAPES, help="instead of FOLDER: a model of that size, random weights")
     parser.add_argument("--engine", choices=_ENGINES, default="openvino", help="our encoder (%(default)s)")
     parser.add_argument("--against", choices=(*_OTHERS, *_ENGINES), action="append", default=[])
+    parser.add_argument("--threads", type=_positive, metavar="N", help="for all of them (as many as in Home Assistant)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
     parser.add_argument(
         "--tokens", type=int, nargs="+", default=LENGTHS, metavar="N", help="the lengths of a query (8 16 ... 256)"
@@ -54,6 +56,12 @@ def _parse(arguments: Sequence[str], description: str) -> argparse.Namespace:
     if (options.folder is None) == (options.random is None):
         parser.error("name either a FOLDER or --random NAME")
     return options
+
+
+def _positive(number: str) -> int:
+    if (value := int(number)) < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value
 
 
 def _run(options: argparse.Namespace) -> dict[str, object]:
@@ -72,11 +80,11 @@ def _run(options: argparse.Namespace) -> dict[str, object]:
         subjects: list[Subject] = []
         for name in dict.fromkeys([options.engine, *options.against]):
             if name == "torch":
-                subject = Subject.torch(folder)
+                subject = Subject.torch(folder, options.threads)
             elif name == "onnxruntime":
-                subject = Subject.onnxruntime(folder, _progress)
+                subject = Subject.onnxruntime(folder, options.threads, _progress)
             else:
-                subject = Subject.ours(name, folder, model, spec)
+                subject = Subject.ours(name, folder, model, spec, options.threads)
             running.callback(subject.end)
             subjects.append(subject)
         lengths = [tokens for tokens in options.tokens if tokens <= spec.max_tokens]
@@ -86,6 +94,7 @@ def _run(options: argparse.Namespace) -> dict[str, object]:
         indexing = measure_indexing(subjects[0], texts, options.texts, _progress) if options.texts else None
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return {
+        "threads": options.threads or default_threads(),
         "model": {
             "name": options.random or str(folder),
             "random": options.random is not None,

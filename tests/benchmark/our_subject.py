@@ -1,6 +1,6 @@
 """A process with one of our encoders in it, to be measured.
 
-`python -m tests.benchmark.our_subject ENGINE FOLDER MODEL DIMENSION MAX_TOKENS`; see serving.py for the rest.
+`python -m tests.benchmark.our_subject ENGINE FOLDER MODEL DIMENSION MAX_TOKENS [THREADS]`; see serving.py for the rest.
 """
 
 import asyncio
@@ -150,14 +150,15 @@ def without_home_assistant() -> None:
 
 
 def main() -> None:
-    engine, folder, model, dimension, max_tokens = sys.argv[1:]
+    engine, folder, model, dimension, max_tokens, *threads = sys.argv[1:]
     without_home_assistant()
     catalog = import_module(f"{_ENGINE}.catalog").load_catalog()
     # As Home Assistant runs it; the others compute no other head either.
     spec = replace(catalog[model], dimension=int(dimension), max_tokens=int(max_tokens), heads=("dense",))
     module, name, packages = ENCODERS[engine]
     encoder = getattr(import_module(module), name)
-    subject = OurSubject(lambda: encoder(Path(folder), spec), packages)
+    options = import_module(f"{_ENGINE}.compute").ComputeOptions(threads=int(threads[0]) if threads else None)
+    subject = OurSubject(lambda: encoder(Path(folder), spec, options), packages)
     commands = (subject.load, subject.encode, subject.unload, subject.index, subject.versions, memory)
     serve({command.__name__: command for command in commands})
 

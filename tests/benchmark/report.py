@@ -68,7 +68,7 @@ def _heading(report: Mapping[str, Any]) -> Iterator[str]:
     on, model = report["machine"], report["model"]
     yield f"{model['name']}{', random weights' * model['random']}: {model['megabytes']:,.1f} MB on disk"
     instructions = " ".join(on["instructions"]) or "none that help"
-    yield f"{on['cpu']} ({on['cores']} cores; {instructions}); load before: {on['load']}"
+    yield f"{on['cpu']} ({on['cores']} cores; {instructions}); load before: {on['load']}; threads: {report['threads']}"
     for name, result in report["results"].items():
         weights = f"; weights: {result['weights']}" if result["weights"] else ""
         yield f"{name}: " + ", ".join(f"{what} {version}" for what, version in result["versions"].items()) + weights

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 import hashlib
 import json
-import os
 from pathlib import Path
 import subprocess
 import sys
 from typing import Any, Self
 
 from custom_components.semantic_home.engine.catalog import ModelSpec
+from custom_components.semantic_home.engine.compute import default_threads
 
 from .random_model import cached
 
@@ -35,27 +35,27 @@ class Subject:
         )
 
     @classmethod
-    def ours(cls, engine: str, folder: Path, model: str, spec: ModelSpec) -> Self:
-        """Start a process for one of our encoders."""
+    def ours(cls, engine: str, folder: Path, model: str, spec: ModelSpec, threads: int | None) -> Self:
+        """Start a process for one of our encoders, with so many threads; None for as many as in Home Assistant."""
         module = "tests.benchmark.our_subject"
-        spec_arguments = (model, str(spec.dimension), str(spec.max_tokens))
-        return cls(engine, [sys.executable, "-m", module, engine, str(folder), *spec_arguments])
+        arguments = [engine, str(folder), model, str(spec.dimension), str(spec.max_tokens)]
+        return cls(engine, [sys.executable, "-m", module, *arguments, *([str(threads)] if threads else [])])
 
     @classmethod
-    def torch(cls, folder: Path) -> Self:
-        """Start a process for the same network in PyTorch, with as many threads as there are cores."""
+    def torch(cls, folder: Path, threads: int | None) -> Self:
+        """Start a process for the same network in PyTorch, with as many threads as ours."""
         command = [
             _export_python("torch"),
             "-m",
             "tests.benchmark.torch_subject",
             str(_xlmr_config(folder)),
-            _threads(),
+            _threads(threads),
         ]
         return cls("torch", command, "fp32, random")
 
     @classmethod
-    def onnxruntime(cls, folder: Path, progress: Callable[[str], None]) -> Self:
-        """Start a process for ONNX Runtime, with as many threads as there are cores.
+    def onnxruntime(cls, folder: Path, threads: int | None, progress: Callable[[str], None]) -> Self:
+        """Start a process for ONNX Runtime, with as many threads as ours.
 
         It runs the folder's model.onnx or else, made once, a graph of the same network.
         """
@@ -64,7 +64,7 @@ class Subject:
         if not graph.is_file():
             graph, weights = _cached_onnx(_xlmr_config(folder), python, progress), "INT8 (quantize_dynamic), random"
         vocabulary = str(json.loads((folder / "config.json").read_text("utf-8"))["vocab_size"])
-        command = [python, "-m", "tests.benchmark.onnxruntime_subject", str(graph), vocabulary, _threads()]
+        command = [python, "-m", "tests.benchmark.onnxruntime_subject", str(graph), vocabulary, _threads(threads)]
         return cls("onnxruntime", command, weights)
 
     def ask(self, what: str, **arguments: Any) -> Any:
@@ -105,8 +105,8 @@ def _export_python(package: str) -> str:
     return str(_EXPORT_PYTHON)
 
 
-def _threads() -> str:
-    return str(os.process_cpu_count() or 1)
+def _threads(threads: int | None) -> str:
+    return str(threads or default_threads())
 
 
 def _xlmr_config(folder: Path) -> Path:

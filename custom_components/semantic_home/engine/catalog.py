@@ -1,6 +1,6 @@
 """The models this project knows, described by data (catalog.json)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 import json
@@ -17,24 +17,35 @@ class Pooling(StrEnum):
 
     CLS = "cls"
     MEAN = "mean"
+    REMOTE = "remote"  # by a server, which keeps to itself how
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One published file of a model: its name in the folder, size in bytes and SHA-256."""
+    """A file of a model, as a hub publishes it.
+
+    `name`: what it is called in the model's folder. `repository`, `revision` and `path`: where the hub has it. `size`
+    in bytes. What it must hash to: `sha256`, or for a small file of which a hub tells no more, `git_id`, the SHA-1 that
+    git gives it. The catalog's own files all have a SHA-256.
+    """
 
     name: str
+    repository: str
+    revision: str
+    path: str
     size: int
-    sha256: str
+    sha256: str | None
+    git_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What has to be known of a model to run it and to offer it.
 
-    `disk_mb`, `memory_mb` and `portable_memory_mb` are megabytes (10^6 bytes): the files, and the resident size of a
-    process that has answered queries, with OpenVINO and with NumPy. `files` is empty where the published files could
-    not be pinned yet.
+    `memory_mb` and `portable_memory_mb` are megabytes (10^6 bytes), the resident size of a process that has answered
+    queries, and `query_ms` and `portable_query_ms` milliseconds for a query of 8 tokens, as scripts/benchmark.py
+    measures them: with OpenVINO and with NumPy. All four are 0 where nobody measured, as for a user's own model.
+    `files` is empty for a model that is no hub's.
     """
 
     id: str
@@ -48,11 +59,17 @@ class ModelSpec:
     heads: tuple[str, ...]
     languages: int
     license: str
-    disk_mb: int
     memory_mb: int
     portable_memory_mb: int
+    query_ms: int
+    portable_query_ms: int
     recommended: bool
     files: tuple[ModelFile, ...]
+
+    @property
+    def disk_mb(self) -> int:
+        """The size of the published files, in megabytes (10^6 bytes)."""
+        return round(sum(file.size for file in self.files) / 1e6)
 
 
 def load_catalog() -> Catalog:
@@ -62,10 +79,11 @@ def load_catalog() -> Catalog:
 
 def _spec(raw: dict[str, Any]) -> ModelSpec:
     return ModelSpec(
-        **raw
-        | {
-            "pooling": Pooling(raw["pooling"]),
-            "heads": tuple(raw["heads"]),
-            "files": tuple(ModelFile(**file) for file in raw["files"]),
-        }
+        **raw | {"pooling": Pooling(raw["pooling"]), "heads": tuple(raw["heads"]), "files": tuple(_files(raw["files"]))}
     )
+
+
+def _files(sources: Iterable[dict[str, Any]]) -> Iterator[ModelFile]:
+    for source in sources:
+        for file in source["files"]:
+            yield ModelFile(repository=source["repository"], revision=source["revision"], **file)

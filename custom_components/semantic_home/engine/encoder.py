@@ -44,6 +44,9 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str], role: Role) -> Encoded:
         """Encode texts; raises EncoderError when that fails. No texts give no rows."""
 
+    def interrupt(self) -> None:
+        """Have an encode() that waits for somebody else end soon, with EncoderClosedError. Called by another thread."""
+
     def close(self) -> None:
         """Give back the memory. The encoder cannot be used afterwards."""
 
@@ -72,6 +75,14 @@ class ModelFilesError(EncoderError):
         super().__init__(f"{problem}: {detail}")
         self.problem = problem
         self.detail = detail
+
+
+class EncoderUnavailableError(EncoderError):
+    """What computes the vectors cannot be reached just now. Says nothing of the texts; the same may work later."""
+
+
+class EncoderAuthError(EncoderUnavailableError):
+    """A server refuses the key it was given, or wants one."""
 
 
 class EncoderBusyError(EncoderError):

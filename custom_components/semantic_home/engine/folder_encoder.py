@@ -41,6 +41,10 @@ class FolderEncoder(Encoder):
         batches = self._tokenizer.batches([prefix + text for text in texts]) if texts else ()
         return collect(((batch, self._encode(batch)) for batch in batches), len(texts), self._empty)
 
+    @override
+    def interrupt(self) -> None:
+        """Do nothing: a batch is short, and nothing can stop it."""
+
     @abstractmethod
     def _encode(self, batch: Batch) -> Encoded:
         """Encode a batch; rows in its order. Raises EncoderError."""
@@ -52,9 +56,13 @@ class FolderEncoder(Encoder):
     def _probe(self) -> None:
         """Run the model once, for what cannot be seen before, and keep what no texts give.
 
-        Raises ModelFilesError `file_unreadable` when it does not answer.
+        Raises what _does_not_answer() says when it does not answer.
         """
         try:
             self._empty = nothing_like(self._encode(self._probe_batch()))
         except EncoderError as err:
-            raise ModelFilesError("file_unreadable", self._files.graph.name) from err
+            raise self._does_not_answer() from err
+
+    def _does_not_answer(self) -> ModelFilesError:
+        """Say whose fault it is that the model does not run."""
+        return ModelFilesError("file_unreadable", self._files.graph.name)

@@ -4,7 +4,7 @@ BGE-M3's heads as BAAI's own code computes them (FlagEmbedding 1.4.2, `inference
 `finetune/embedder/encoder_only/m3/modeling.py`); any other model has the dense one alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,9 +17,13 @@ from .encoder import Encoded, EncoderError, ModelFilesError
 from .pooling import normalize, pool
 from .safetensors import read_safetensors
 from .tokenizer import Batch
+from .torch_file import read_torch
 
 # Which tokens have no lexical weight: FlagEmbedding's cls, eos, pad and unk, by their names in XLM-R and in BERT.
 UNWEIGHED_TOKENS = ("<s>", "</s>", "<pad>", "<unk>", "[CLS]", "[SEP]", "[PAD]", "[UNK]")
+
+# BAAI's names for the layers of the heads; a `.pt` file of theirs has the layer's name and holds nothing else.
+_LAYERS = {"sparse": "sparse_linear", "multivector": "colbert_linear"}
 
 _PER_TOKEN = 3  # texts, tokens, values: the rank of what a head says of each token
 
@@ -46,20 +50,20 @@ class Heads:
     multivector: Linear | None = None
 
     @classmethod
-    def load(cls, file: Path | None, spec: ModelSpec, unweighed: frozenset[int]) -> Self:
-        """Read the heads that the spec lists from `heads.safetensors`, which may be absent. Blocking.
+    def load(cls, files: Sequence[Path], spec: ModelSpec, unweighed: frozenset[int]) -> Self:
+        """Read the heads that the spec lists from a folder's files for them; without any there are none. Blocking.
 
-        Raises ModelFilesError `file_unreadable` for a file without them, `wrong_dimension` for heads of another model.
+        `files` is `heads.safetensors`, or BAAI's `.pt` files. Raises ModelFilesError `file_unreadable` for a file
+        without them, `file_missing` where only the other `.pt` file is there, `wrong_dimension` for heads of another
+        model.
         """
-        tensors = read_safetensors(file) if file else None
-        return cls(
-            spec.pooling,
-            unweighed,
-            sparse=_linear(tensors, "sparse_linear", (1, spec.dimension)) if "sparse" in spec.heads else None,
-            multivector=_linear(tensors, "colbert_linear", (None, spec.dimension))
-            if "multivector" in spec.heads
-            else None,
+        layers = {head: layer for head, layer in _LAYERS.items() if head in spec.heads} if files else {}
+        tensors = _read(files, layers.values())
+        sparse, multivector = (
+            _linear(tensors, layers[head], (outputs, spec.dimension), files) if head in layers else None
+            for head, outputs in (("sparse", 1), ("multivector", None))
         )
+        return cls(spec.pooling, unweighed, sparse, multivector)
 
     def __call__(self, hidden: NDArray[np.float32], batch: Batch) -> Encoded:
         """Encode a batch from its token vectors, float32 (n, tokens, dimension); rows in the order of the batch."""
@@ -139,14 +143,26 @@ def nothing_like(encoded: Encoded) -> Encoded:
     )
 
 
-def _linear(tensors: dict[str, NDArray[np.float32]] | None, name: str, shape: tuple[int | None, int]) -> Linear | None:
-    if tensors is None:
-        return None
-    weight, bias = (tensors.get(f"{name}.{part}") for part in ("weight", "bias"))
+def _read(files: Sequence[Path], layers: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+    by_layer = {file.stem: file for file in files if file.suffix == ".pt"}
+    if not by_layer:
+        return {name: tensor for file in files for name, tensor in read_safetensors(file).items()}
+    tensors: dict[str, NDArray[np.float32]] = {}
+    for layer in layers:
+        if layer not in by_layer:
+            raise ModelFilesError("file_missing", f"{layer}.pt")
+        tensors |= {f"{layer}.{part}": tensor for part, tensor in read_torch(by_layer[layer]).items()}
+    return tensors
+
+
+def _linear(
+    tensors: dict[str, NDArray[np.float32]], layer: str, shape: tuple[int | None, int], files: Sequence[Path]
+) -> Linear:
+    weight, bias = (tensors.get(f"{layer}.{part}") for part in ("weight", "bias"))
     if weight is None or bias is None or weight.ndim != len(shape) or bias.shape != weight.shape[:1]:
-        raise ModelFilesError("file_unreadable", f"heads.safetensors ({name})")
+        raise ModelFilesError("file_unreadable", f"{', '.join(file.name for file in files)} ({layer})")
     if weight.shape[1] != shape[1] or shape[0] not in (None, weight.shape[0]):
-        raise ModelFilesError("wrong_dimension", f"{name}: {weight.shape[1]} ≠ {shape[1]}")
+        raise ModelFilesError("wrong_dimension", f"{layer}: {weight.shape[1]} ≠ {shape[1]}")
     return Linear(weight, bias)
 
 

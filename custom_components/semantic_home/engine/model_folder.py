@@ -1,7 +1,8 @@
 """A model on disk: which files it has, and what tells it from every other model.
 
 The layout is what optimum-intel writes (`openvino_model.xml` with its `.bin`, `tokenizer.json`, `config.json`);
-an ONNX graph in the place of the OpenVINO one is as good. `heads.safetensors` holds the heads that a graph lacks.
+an ONNX graph in the place of the OpenVINO one is as good. `heads.safetensors` holds the heads that a graph lacks, or
+else the two files that BAAI publishes with BGE-M3 do.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _GRAPHS = ("openvino_model.xml", "model.onnx", "onnx/model.onnx")
 _TOKENIZER = "tokenizer.json"
 _CONFIG = "config.json"
 _HEADS = "heads.safetensors"
+_TORCH_HEADS = ("sparse_linear.pt", "colbert_linear.pt")
 
 _WHOLE_BELOW = 64 * 2**20
 _SAMPLES = 256
@@ -33,7 +35,7 @@ class ModelFolder:
     tokenizer: Path
     config: Path | None
     max_tokens: int | None
-    heads: Path | None = None
+    heads: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, path: Path, spec: ModelSpec) -> ModelFolder:
@@ -51,7 +53,7 @@ class ModelFolder:
         for needed in filter(None, (weights, tokenizer)):
             if not needed.is_file():
                 raise ModelFilesError("file_missing", needed.name)
-        config, heads = path / _CONFIG, path / _HEADS
+        config = path / _CONFIG
         said = _read(config)
         if (size := said.get("hidden_size")) not in (None, spec.dimension):
             raise ModelFilesError("wrong_dimension", f"{size} ≠ {spec.dimension}")
@@ -61,7 +63,7 @@ class ModelFolder:
             tokenizer,
             config if config.is_file() else None,
             _max_tokens(said),
-            heads if heads.is_file() else None,
+            _existing(path, _HEADS) or _existing(path, *_TORCH_HEADS),
         )
 
     def fingerprint(self) -> str:
@@ -71,11 +73,15 @@ class ModelFolder:
         its size: retrained or requantised weights differ everywhere, and a start must not read half a gigabyte.
         """
         digest = hashlib.sha256()
-        for file in filter(None, (self.graph, self.weights, self.tokenizer, self.config, self.heads)):
+        for file in filter(None, (self.graph, self.weights, self.tokenizer, self.config, *self.heads)):
             digest.update(f"{file.name}:{file.stat().st_size};".encode())
             for block in _blocks(file):
                 digest.update(block)
         return digest.hexdigest()[:16]
+
+
+def _existing(path: Path, *names: str) -> tuple[Path, ...]:
+    return tuple(path / name for name in names if (path / name).is_file())
 
 
 def _read(config: Path) -> dict[str, Any]:

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .catalog import ModelSpec
+from .compute import DEFAULT, ComputeOptions
 from .encoder import Encoded, EncoderError, ModelFilesError
 from .folder_encoder import FolderEncoder
 from .ir import IR, Norm, Weight
 from .model_folder import ModelFolder
+from .threads import BlasThreads
 from .tokenizer import Batch
 
 type Array = NDArray[np.float32]
@@ -41,8 +43,8 @@ _ERF_A = tuple(map(np.float32, (1.061405429, -1.453152027, 1.421413741, -0.28449
 class NumPyEncoder(FolderEncoder):
     """Runs a model folder with NumPy. Blocking; maps the weights on construction and reads them as it goes."""
 
-    def __init__(self, folder: Path, spec: ModelSpec) -> None:
-        """Open and check the model.
+    def __init__(self, folder: Path, spec: ModelSpec, options: ComputeOptions = DEFAULT) -> None:
+        """Open and check the model. Of the options only the threads say anything here.
 
         Raises RuntimeMissingError without `tokenizers`, ModelFilesError for a folder that does not fit the spec, with
         the problem `layout_unknown` for a graph, ONNX among them, that only OpenVINO can run.
@@ -54,6 +56,7 @@ class NumPyEncoder(FolderEncoder):
         if self._model.dimension != spec.dimension:
             raise ModelFilesError("wrong_dimension", f"{self._model.dimension} ≠ {spec.dimension}")
         super().__init__(files, spec, self._model.max_tokens)
+        self._threads = BlasThreads(options.thread_count)
         self._probe()
 
     @override
@@ -62,7 +65,8 @@ class NumPyEncoder(FolderEncoder):
 
     @override
     def _encode(self, batch: Batch) -> Encoded:
-        return self._heads(self._model(batch.input_ids, batch.attention_mask), batch)
+        with self._threads.limited():
+            return self._heads(self._model(batch.input_ids, batch.attention_mask), batch)
 
 
 @dataclass(frozen=True, slots=True)

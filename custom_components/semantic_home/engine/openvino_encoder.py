@@ -1,5 +1,6 @@
 """The fast encoder: an OpenVINO or ONNX graph, run by OpenVINO in this process."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, override
 import numpy as np
 
 from .catalog import ModelSpec
+from .compute import DEFAULT, ComputeOptions
 from .encoder import Encoded, EncoderError, ModelFilesError, RuntimeMissingError
 from .folder_encoder import FolderEncoder
 from .heads import lexical_weights, token_vectors
@@ -18,9 +20,20 @@ from .pooling import normalize
 from .tokenizer import Batch
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel
+    from openvino import CompiledModel, Core
 
 _LOGGER = logging.getLogger(__name__)
+
+_CPU, _AUTO = "CPU", "AUTO"
+# OpenVINO would bind its threads to the first cores, and wait there for whoever else is at work while others are idle:
+# a query took 1.9 times as long as unbound with the first of two cores busy, and as long with none or both busy.
+_UNPINNED = {"ENABLE_CPU_PINNING": False}
+# AUTO knows only the last of these, and hands it on to the device it chooses.
+_EXACT = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+    "EXECUTION_MODE_HINT": "ACCURACY",
+}
 
 # What an output may be called: by optimum-intel, by FlagEmbedding (and who converted BGE-M3 with its heads), by others.
 _NAMES = {
@@ -34,14 +47,16 @@ _NAMES = {
 class OpenVINOEncoder(FolderEncoder):
     """Runs a model folder with OpenVINO. Blocking; loads on construction."""
 
-    def __init__(self, folder: Path, spec: ModelSpec, *, device: str = "CPU") -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, options: ComputeOptions = DEFAULT) -> None:
         """Read, compile and check the model.
 
-        Raises RuntimeMissingError without OpenVINO, ModelFilesError for a folder that does not fit the spec.
+        Raises RuntimeMissingError without OpenVINO, ModelFilesError for a folder that does not fit the spec, with the
+        problem `device_missing` for a device that is not there, `device_failed` for one that does not run the model.
         """
         files = ModelFolder.open(folder, spec)
         super().__init__(files, spec, files.max_tokens or spec.max_tokens)
-        self._model = _compile(files.graph, device)
+        self._device = options.device
+        self._model = _compile(files.graph, options)
         self._inputs = {name for port in self._model.inputs for name in port.get_names()}
         self._outputs = _find_outputs(self._model)
         self._check_dimension()
@@ -51,7 +66,11 @@ class OpenVINOEncoder(FolderEncoder):
 
     @override
     def close(self) -> None:
-        del self._model, self._tokenizer
+        del self._model, self._tokenizer, self._heads
+
+    @override
+    def _does_not_answer(self) -> ModelFilesError:
+        return _does_not_run(self._files.graph, self._device)
 
     @override
     def _encode(self, batch: Batch) -> Encoded:
@@ -83,7 +102,7 @@ class OpenVINOEncoder(FolderEncoder):
         try:
             size = self._run(self._probe_batch())[output].shape[-1]
         except EncoderError as err:
-            raise ModelFilesError("file_unreadable", self._files.graph.name) from err
+            raise self._does_not_answer() from err
         if size != self._spec.dimension:
             raise ModelFilesError("wrong_dimension", f"{size} ≠ {self._spec.dimension}")
 
@@ -103,19 +122,70 @@ def _import_openvino() -> Any:
     return openvino
 
 
-def _compile(graph: Path, device: str) -> CompiledModel:
-    openvino = _import_openvino()
+def available_devices() -> tuple[str, ...]:
+    """List what a model can run on here, by OpenVINO's names, the CPU among them. Blocking.
+
+    "AUTO", which chooses among them, stands last where there is a choice. Raises RuntimeMissingError.
+    """
+    devices = _devices(_core())
+    return devices if devices == (_CPU,) else (*devices, _AUTO)
+
+
+def _core() -> Core:
     try:
-        core = openvino.Core()
+        core: Core = _import_openvino().Core()
     except RuntimeError as err:
         raise RuntimeMissingError("openvino") from err
+    return core
+
+
+def _devices(core: Core) -> tuple[str, ...]:
+    return tuple(core.available_devices)
+
+
+def _compile(graph: Path, options: ComputeOptions) -> CompiledModel:
+    core, device = _core(), options.device
+    if not _is_there(device, present := _devices(core)):
+        raise ModelFilesError("device_missing", f"{device} ({', '.join(present)})")
     try:
-        model: CompiledModel = core.compile_model(core.read_model(graph), device, {"PERFORMANCE_HINT": "LATENCY"})
+        model = core.read_model(graph)
     except RuntimeError as err:
         # OpenVINO's message is a page of C++; the log gets it whole, the user the file's name.
         _LOGGER.debug("OpenVINO could not read %s", graph, exc_info=err)
         raise ModelFilesError("file_unreadable", graph.name) from err
-    return model
+    try:
+        compiled: CompiledModel = core.compile_model(model, device, _properties(core, options))
+    except RuntimeError as err:
+        _LOGGER.debug("OpenVINO could not compile %s for %s", graph, device, exc_info=err)
+        raise _does_not_run(graph, device) from err
+    return compiled
+
+
+def _is_there(device: str, present: Sequence[str]) -> bool:
+    """Say whether OpenVINO would know a device: of several GPUs, "GPU" is the first, and of one, "GPU.0" is it."""
+    kinds = {name.partition(".")[0] for name in present}
+    return device in {_AUTO, *present, *kinds, *(f"{kind}.0" for kind in kinds)}
+
+
+def _properties(core: Core, options: ComputeOptions) -> dict[str, Any]:
+    """Put the options into OpenVINO's words. A property that a device does not know would be an error."""
+    wanted: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if options.device == _CPU:
+        wanted |= {"INFERENCE_NUM_THREADS": options.thread_count} | _UNPINNED
+    if options.exact:
+        wanted |= _EXACT
+    known = core.get_property(options.device, "SUPPORTED_PROPERTIES")
+    return {name: value for name, value in wanted.items() if name in known}
+
+
+def _does_not_run(graph: Path, device: str) -> ModelFilesError:
+    """Blame the file where the CPU fails, which runs every model; else the device, and the file may be fine.
+
+    An NPU, for one, takes no texts of different lengths.
+    """
+    if device == _CPU:
+        return ModelFilesError("file_unreadable", graph.name)
+    return ModelFilesError("device_failed", device)
 
 
 @dataclass(frozen=True, slots=True)
