@@ -2,7 +2,6 @@
 
 from pathlib import Path
 import sys
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,37 +14,19 @@ from homeassistant.requirements import RequirementsNotFound, async_process_requi
 
 from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
 from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
+from custom_components.semantic_home.local_engine import REQUIREMENTS
+from custom_components.semantic_home.model_choice import Engine
 
 from .conftest import MINILM
+from .flow import accept, choose_engine, choose_step, submit, submit_until
 from .house import Home, async_wait_complete
 
 INSTALL = "custom_components.semantic_home.local_engine.async_process_requirements"
 SUFFIXES = "custom_components.semantic_home.local_engine.EXTENSION_SUFFIXES"
 
 
-async def submit(hass: HomeAssistant, flow_id: str, data: dict[str, Any] | None) -> ConfigFlowResult:
-    """Answer a step, and watch the progress that follows to its end."""
-    result = await hass.config_entries.flow.async_configure(flow_id, data)
-    while result["type"] is FlowResultType.SHOW_PROGRESS:
-        await hass.async_block_till_done()
-        result = await hass.config_entries.flow.async_configure(flow_id)
-    return result
-
-
-async def choose_engine(hass: HomeAssistant, engine: str) -> ConfigFlowResult:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
-    return await submit(hass, result["flow_id"], {CONF_ENGINE: engine})
-
-
-async def choose(hass: HomeAssistant, model: str, engine: str = "openvino") -> ConfigFlowResult:
-    result = await choose_engine(hass, engine)
-    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "model")
-    return await submit(hass, result["flow_id"], {CONF_MODEL: model})
-
-
 async def to_folder(hass: HomeAssistant, model: str = MINILM, engine: str = "openvino") -> ConfigFlowResult:
-    result = await choose(hass, model, engine)
+    result = await choose_step(hass, "folder", model, engine)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "folder")
     return result
 
@@ -54,6 +35,9 @@ async def to_folder(hass: HomeAssistant, model: str = MINILM, engine: str = "ope
 async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder: str) -> None:
     result = await to_folder(hass)
     result = await submit(hass, result["flow_id"], {CONF_FOLDER: f" {model_folder} "})
+    found = result["description_placeholders"]
+    assert (found["dimension"], found["languages"], found["note"]) == ("384", "English", "")
+    result = await accept(hass, result)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"] == {CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_FOLDER: model_folder}
     entry = result["result"]
@@ -64,17 +48,11 @@ async def test_local_folder_to_a_working_entry(hass: HomeAssistant, model_folder
 
 @pytest.mark.usefixtures("home")
 async def test_progress_says_what_it_is_doing(hass: HomeAssistant, model_folder: str) -> None:
-    result = await choose_engine(hass, "openvino")
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_MODEL: MINILM})
-    assert (result["type"], result["progress_action"]) == (FlowResultType.SHOW_PROGRESS, "install")
-    await hass.async_block_till_done()
-    result = await hass.config_entries.flow.async_configure(result["flow_id"])
-    assert result["step_id"] == "folder"
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_FOLDER: model_folder})
-    assert (result["type"], result["progress_action"]) == (FlowResultType.SHOW_PROGRESS, "load")
-    # The dialog is closed: nothing is set up, and nothing goes on.
+    result = await to_folder(hass)
+    await submit_until(hass, result["flow_id"], {CONF_FOLDER: model_folder}, "load")
+    # The dialog is closed: nothing is set up.
     hass.config_entries.flow.async_abort(result["flow_id"])
-    await hass.async_block_till_done()
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert hass.config_entries.async_entries(DOMAIN) == []
 
 
@@ -82,10 +60,10 @@ async def test_options_show_what_a_model_costs(hass: HomeAssistant) -> None:
     result = await choose_engine(hass, "openvino")
     schema = result["data_schema"].schema
     options = schema[CONF_MODEL].config["options"]
-    assert [option["value"] for option in options] == ["bge-m3", MINILM]
-    for fact in ("BGE-M3", "recommended", "1024", "568 MB", "834 MB", "100 languages"):
+    assert [option["value"] for option in options] == ["bge-m3", MINILM, "own"]
+    for fact in ("BGE-M3", "recommended", "1024", "590 MB", "834 MB", "100 languages", "medium speed"):
         assert fact in options[0]["label"]
-    for fact in ("384", "English"):
+    for fact in ("384", "English", "91 MB", "fast"):
         assert fact in options[1]["label"]
     assert next(iter(schema)).default() == "bge-m3"
 
@@ -131,7 +109,7 @@ async def test_a_bad_folder_is_explained_and_can_be_mended(
     if model == MINILM:
         if saved is not None:
             file.write_bytes(saved)
-        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+        result = await accept(hass, await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder}))
         assert result["type"] is FlowResultType.CREATE_ENTRY
         await async_wait_complete(result["result"])
 
@@ -140,7 +118,8 @@ async def test_a_bad_folder_is_explained_and_can_be_mended(
 @pytest.mark.parametrize("problem", [RequirementsNotFound(DOMAIN, ["openvino"]), FileNotFoundError("uv")])
 async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: HomeAssistant, problem: Exception) -> None:
     with patch(INSTALL, side_effect=problem):
-        result = await choose(hass, MINILM)
+        result = await to_folder(hass)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: "semantic_home_models/none"})
         assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "runtime_unavailable")
         assert "tokenizers" in result["description_placeholders"]["requirements"]
         result = await submit(hass, result["flow_id"], {"next_step_id": "install"})
@@ -159,10 +138,9 @@ async def test_where_nothing_can_be_installed_names_alone_are_offered(hass: Home
 @pytest.mark.usefixtures("home")
 async def test_retry_goes_on_when_the_installation_works_at_last(hass: HomeAssistant, model_folder: str) -> None:
     with patch(INSTALL, side_effect=RequirementsNotFound(DOMAIN, ["openvino"])):
-        result = await choose(hass, MINILM)
-    result = await submit(hass, result["flow_id"], {"next_step_id": "install"})
-    assert result["step_id"] == "folder"
-    result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+        result = await to_folder(hass)
+        result = await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder})
+    result = await accept(hass, await submit(hass, result["flow_id"], {"next_step_id": "install"}))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await async_wait_complete(result["result"])
 
@@ -191,8 +169,9 @@ async def test_the_portable_engine_can_be_chosen(
     monkeypatch.setitem(sys.modules, "openvino", None)
     with patch(INSTALL, side_effect=no_openvino):
         result = await to_folder(hass, engine="numpy")
-        assert result["description_placeholders"]["note"] == ""
         result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+        assert result["description_placeholders"]["note"] == ""
+        result = await accept(hass, result)
         assert result["data"] == {CONF_ENGINE: "numpy", CONF_MODEL: MINILM, CONF_FOLDER: portable_folder}
         await async_wait_complete(result["result"])
     response = await hass.services.async_call(
@@ -209,8 +188,9 @@ async def test_where_openvino_cannot_be_installed_the_portable_engine_takes_its_
     monkeypatch.setitem(sys.modules, "openvino", None)
     with patch(INSTALL, side_effect=no_openvino):
         result = await to_folder(hass)
-        assert "portable" in result["description_placeholders"]["note"]
         result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+        assert "portable" in result["description_placeholders"]["note"]
+        result = await accept(hass, result)
         # What was chosen stays chosen: OpenVINO may be installable after the next update.
         assert result["data"][CONF_ENGINE] == "openvino"
         await async_wait_complete(result["result"])
@@ -224,6 +204,8 @@ async def test_openvino_that_does_not_start_is_replaced_too(
     monkeypatch.setitem(sys.modules, "openvino", None)
     result = await to_folder(hass)
     result = await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder})
+    assert "portable" in result["description_placeholders"]["note"]
+    result = await accept(hass, result)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await async_wait_complete(result["result"])
 
@@ -233,13 +215,18 @@ async def test_on_musl_only_the_portable_engine_is_offered(hass: HomeAssistant) 
         result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
         (engine,) = result["data_schema"].schema
         assert engine.default() == "numpy"
-        assert result["data_schema"].schema[engine].config["options"] == ["numpy", "names_only"]
+        assert result["data_schema"].schema[engine].config["options"] == ["numpy", "server", "names_only"]
         assert "musl" in result["description_placeholders"]["note"]
         with patch(INSTALL) as install:
-            result = await submit(hass, result["flow_id"], {CONF_ENGINE: "numpy"})
-            result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
-        assert result["step_id"] == "folder"
-        assert [call.args[2] for call in install.call_args_list] == [["tokenizers==0.23.3"]]
+            for answer in (
+                {CONF_ENGINE: "numpy"},
+                {CONF_MODEL: MINILM},
+                {"next_step_id": "folder"},
+                {CONF_FOLDER: "semantic_home_models/none"},
+            ):
+                result = await submit(hass, result["flow_id"], answer)
+        assert result["errors"] == {CONF_FOLDER: "folder_missing"}
+        assert {tuple(call.args[2]) for call in install.call_args_list} == {REQUIREMENTS[Engine.NUMPY]}
 
 
 @pytest.mark.usefixtures("home")
@@ -290,7 +277,8 @@ async def test_reconfigure_from_names_alone_to_a_model(hass: HomeAssistant, home
     assert next(iter(result["data_schema"].schema)).default() == "names_only"
     result = await submit(hass, result["flow_id"], {CONF_ENGINE: "openvino"})
     result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
-    result = await submit(hass, result["flow_id"], {CONF_FOLDER: f"./{model_folder}"})
+    result = await submit(hass, result["flow_id"], {"next_step_id": "folder"})
+    result = await accept(hass, await submit(hass, result["flow_id"], {CONF_FOLDER: f"./{model_folder}"}))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     assert entry.data == {CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_FOLDER: f"./{model_folder}"}
     await hass.async_block_till_done()
@@ -301,6 +289,7 @@ async def test_reconfigure_from_names_alone_to_a_model(hass: HomeAssistant, home
     result = await submit(hass, result["flow_id"], {CONF_ENGINE: "openvino"})
     assert next(iter(result["data_schema"].schema)).default() == MINILM
     result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
+    result = await submit(hass, result["flow_id"], {"next_step_id": "folder"})
     assert next(iter(result["data_schema"].schema)).default() == f"./{model_folder}", "the entry's own folder"
 
 

@@ -22,7 +22,7 @@ from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAI
 from custom_components.semantic_home.engine import Encoded, EncoderError, OpenVINOEncoder, Role
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import StoreError
-from custom_components.semantic_home.runtime import ISSUE_ENCODER
+from custom_components.semantic_home.model_runner import ISSUE_MODEL
 
 from .conftest import MINILM
 from .house import Home, async_let_sync, async_set_up, async_wait_complete
@@ -40,7 +40,7 @@ async def wait_for_issue(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     reported = asyncio.Event()
     unsubscribe = entry.runtime_data.async_listen(reported.set)
     async with asyncio.timeout(60):
-        while ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None:
+        while ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None:
             reported.clear()
             await reported.wait()
     unsubscribe()
@@ -120,17 +120,17 @@ async def test_a_lost_model_degrades_and_comes_back(hass: HomeAssistant, entry: 
     shutil.move(folder, folder.with_name("away"))
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_for_issue(hass, entry)
-    issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL)
     assert issue is not None
     assert "folder_missing" in issue.translation_placeholders["detail"]
     response = await match(hass, "Schalte die Stehlampe aus")
     assert (response["entity_ids"], response["degraded"]) == (["light.sofa_lamp"], True)
 
     shutil.move(folder.with_name("away"), folder)
-    with patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0):
+    with patch("custom_components.semantic_home.model_runner.RETRY_SECONDS", 0):
         await hass.config_entries.async_reload(entry.entry_id)
         await async_wait_complete(entry)
-    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None
     assert (await match(hass, "Schalte die Stehlampe aus"))["degraded"] is False
 
 
@@ -146,7 +146,7 @@ async def test_a_runtime_gone_after_an_update_degrades(hass: HomeAssistant, mode
 
     hass.config_entries.async_update_entry(entry, data={CONF_MODEL: None})
     await hass.config_entries.async_reload(entry.entry_id)
-    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None, "without a model nothing is wrong"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None, "without a model nothing is wrong"
 
 
 @pytest.mark.usefixtures("home")
@@ -166,7 +166,7 @@ async def test_what_could_not_be_installed_is_tried_again(hass: HomeAssistant, m
     with (
         patch("homeassistant.requirements.pkg_util.is_installed", side_effect=is_installed),
         patch("homeassistant.requirements.pkg_util.install_package", side_effect=install),
-        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+        patch("custom_components.semantic_home.model_runner.RETRY_SECONDS", 0),
     ):
         await async_set_up(hass, entry)
         await wait_for_issue(hass, entry)
@@ -174,7 +174,7 @@ async def test_what_could_not_be_installed_is_tried_again(hass: HomeAssistant, m
         online = True
         await async_wait_complete(entry)
     assert entry.runtime_data.model == MINILM
-    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None
 
 
 @pytest.mark.usefixtures("home")
@@ -223,14 +223,14 @@ async def test_whatever_keeps_the_model_from_running_is_reported_and_tried_again
         return HomeIndex_use(*args)
 
     with (
-        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+        patch("custom_components.semantic_home.model_runner.RETRY_SECONDS", 0),
         patch.object(HomeIndex, "use", autospec=True, side_effect=fail_once),
-        patch("custom_components.semantic_home.runtime.ir.async_create_issue") as report,
+        patch("custom_components.semantic_home.model_runner.ir.async_create_issue") as report,
     ):
         await async_set_up(hass, entry)
         await async_wait_complete(entry)
     assert str(failure) in report.call_args.kwargs["translation_placeholders"]["detail"]
-    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENCODER) is None
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None
 
 
 async def test_embedding_goes_on_after_a_failure(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
@@ -242,7 +242,7 @@ async def test_embedding_goes_on_after_a_failure(hass: HomeAssistant, home: Home
         HomeIndex_add_vectors(*args)
 
     with (
-        patch("custom_components.semantic_home.runtime._RETRY_SECONDS", 0),
+        patch("custom_components.semantic_home.runtime.RETRY_SECONDS", 0),
         patch.object(HomeIndex, "add_vectors", autospec=True, side_effect=fail_once),
     ):
         home.add("switch", "aquarium", "Aquarium pump", "bedroom")

@@ -13,7 +13,8 @@ from homeassistant.helpers import selector
 from custom_components.semantic_home import services
 from custom_components.semantic_home.const import MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
-from custom_components.semantic_home.local_engine import REQUIREMENTS, Engine
+from custom_components.semantic_home.local_engine import REQUIREMENTS
+from custom_components.semantic_home.model_choice import Engine
 
 from .conftest import ROOT
 
@@ -66,7 +67,7 @@ def test_what_musl_cannot_install_is_not_required() -> None:
     required = {re.split(r"[<>=]", requirement)[0].lower() for requirement in MANIFEST["requirements"]}
     assert required == {"alembic", "numpy", "sqlalchemy"}
     development = (ROOT / ".ci" / "pins" / "development.txt").read_text()
-    for requirement in REQUIREMENTS[Engine.OPENVINO]:
+    for requirement in (*REQUIREMENTS[Engine.OPENVINO], *REQUIREMENTS[Engine.NUMPY]):
         assert f"\n{requirement} " in development, "tests run with another version than users get"
 
 
@@ -106,10 +107,25 @@ def test_every_key_that_code_raises_has_a_text_and_the_other_way_round() -> None
     assert raised == set(ENGLISH["exceptions"])
 
 
-def test_every_problem_of_a_folder_has_a_text() -> None:
-    engine = "\n".join(file.read_text("utf-8") for file in (PACKAGE / "engine").glob("*.py"))
-    problems = set(re.findall(r'ModelFilesError\("(\w+)"', engine))
+def test_every_problem_of_a_model_has_a_text() -> None:
+    rooms = "\n".join(file.read_text("utf-8") for room in ("engine", "hub") for file in (PACKAGE / room).glob("*.py"))
+    raised = r'(?:ModelFiles|Hub|Server|ServerFault|UnfitModel|Passing)Error\(\s*"(\w+)"'
+    problems = set(re.findall(raised, rooms)) | set(re.findall(raised, SOURCE))
+    # Keys that are chosen before they are raised.
+    problems |= set(re.findall(r'"((?:hub|server|device)_\w+|no_space|folder_unwritable|file_unreadable)"', rooms))
+    problems -= {"server_url"}
     assert problems | {"folder_outside", "model_fails", "unknown"} == set(ENGLISH["config"]["error"])
+
+
+def test_every_step_that_a_dialog_shows_has_its_texts() -> None:
+    shown = set(re.findall(r'step_id="(\w+)"', SOURCE)) | set(re.findall(r'_form\(\s*"(\w+)"', SOURCE))
+    shown |= set(re.findall(r'_show_failure\("(\w+)"', SOURCE))
+    described = set(ENGLISH["config"]["step"]) | set(ENGLISH["options"]["step"])
+    assert shown - {"install", "fetch", "load"} == described
+    assert set(re.findall(r'_progress\("(\w+)"', SOURCE)) == set(ENGLISH["config"]["progress"])
+    for step in ENGLISH["config"]["step"].values():
+        for field in step.get("data", {}):
+            assert step["data_description"][field], field
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "translations").glob("*.json")), ids=lambda file: file.stem)

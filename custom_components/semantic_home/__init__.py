@@ -10,7 +10,9 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
 from .index import NewerSchemaError, StoreError
-from .runtime import ISSUE_ENCODER, SemanticHome, SemanticHomeConfigEntry, database_path
+from .model_runner import ISSUE_MODEL
+from .model_store import async_get_store
+from .runtime import SemanticHome, SemanticHomeConfigEntry, database_path
 from .services import async_setup_services
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -59,8 +61,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
-    """Delete the index with its entry. A model's files are the user's and stay."""
-    ir.async_delete_issue(hass, DOMAIN, ISSUE_ENCODER)
+    """Delete the index with its entry, and what was downloaded. Files that the user copied stay."""
+    ir.async_delete_issue(hass, DOMAIN, ISSUE_MODEL)
+    await async_get_store(hass).async_forget()
     await hass.async_add_executor_job(_delete_database, database_path(hass))
 
 

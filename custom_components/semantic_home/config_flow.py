@@ -1,69 +1,37 @@
-"""The dialogs: which model, from where; installed and tried before the entry exists."""
+"""The dialogs: who runs which model; fetched by the integration, and tried before the entry exists."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-import logging
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, override
 
-import voluptuous as vol
-
 from homeassistant.config_entries import (
+    SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
     ConfigEntry,
-    ConfigFlow,
     ConfigFlowResult,
     OptionsFlow,
     OptionsFlowWithReload,
 )
-from homeassistant.core import callback
-from homeassistant.helpers.selector import (
-    SelectOptionDict,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    TextSelector,
-)
-from homeassistant.helpers.translation import async_get_translations
-from homeassistant.requirements import async_clear_install_history
+from homeassistant.core import HomeAssistant, callback
 
-from .const import (
-    CONF_ENGINE,
-    CONF_FOLDER,
-    CONF_MODEL,
-    CONF_SCOPE,
-    DEFAULT_MODELS_FOLDER,
-    DOMAIN,
-    SCOPE_ALL,
-    SCOPE_EXPOSED,
-)
-from .engine import Catalog, EncoderError, ModelFilesError, ModelSpec, Role, RuntimeMissingError, load_catalog
-from .local_engine import REQUIREMENTS, Engine, async_install, open_encoder, openvino_has_packages
-
-_LOGGER = logging.getLogger(__name__)
+from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
+from .engine import RuntimeMissingError, available_devices, load_catalog
+from .flow_files import ModelFilesFlow
+from .flow_forms import engine_form, options_form
+from .flow_server import ServerFlow
+from .local_engine import openvino_obstacle
+from .model_choice import Engine
+from .model_store import async_get_store
 
 _TITLE = "Semantic Home"
 # Of the choices in the first form; an entry without a model has None.
 _NAMES_ONLY = "names_only"
 
 
-class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
+class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
     """Sets up the one home there is, and lets its model be changed."""
 
     VERSION = 1
     MINOR_VERSION = 1
-
-    def __init__(self) -> None:
-        """Start with nothing chosen."""
-        self._spec: ModelSpec | None = None
-        self._engine = Engine.OPENVINO
-        # What can run here, which may be another one.
-        self._installed = Engine.OPENVINO
-        self._folder = ""
-        self._install: asyncio.Task[Engine] | None = None
-        self._trial: asyncio.Task[None] | None = None
-        self._errors: dict[str, str] = {}
-        self._detail = ""
 
     @staticmethod
     @callback
@@ -73,206 +41,118 @@ class SemanticHomeConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what a model is to run with, if any is."""
-        if user_input is not None:
-            if user_input[CONF_ENGINE] == _NAMES_ONLY:
-                return await self.async_step_names_only()
-            self._engine = Engine(user_input[CONF_ENGINE])
-            return await self.async_step_model()
-        engines = list(Engine) if openvino_has_packages() else [Engine.NUMPY]
-        selector = SelectSelector(
-            SelectSelectorConfig(
-                options=[*engines, _NAMES_ONLY], mode=SelectSelectorMode.LIST, translation_key=CONF_ENGINE
-            )
-        )
-        note = "" if Engine.OPENVINO in engines else await self._common("openvino_has_no_packages")
-        return self.async_show_form(
-            step_id="user",
-            data_schema=vol.Schema({vol.Required(CONF_ENGINE, default=self._default_engine(engines)): selector}),
-            description_placeholders={"note": note},
-        )
-
-    async def async_step_model(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask which model."""
-        catalog = await self.hass.async_add_executor_job(load_catalog)
-        if user_input is not None:
-            self._spec = catalog[user_input[CONF_MODEL]]
-            self._folder = self._default_folder(self._spec)
-            return await self.async_step_install()
-        model = vol.Required(CONF_MODEL, default=self._default_model(catalog))
-        return self.async_show_form(step_id="model", data_schema=vol.Schema({model: await self._models(catalog)}))
+        """Ask who is to run a model, if anybody is; or offer to go on with what is being prepared."""
+        self._catalog = await self.hass.async_add_executor_job(load_catalog)
+        if user_input is None:
+            return await self.async_step_resume() if async_get_store(self.hass).draft else await self._ask_engine()
+        if user_input[CONF_ENGINE] == _NAMES_ONLY:
+            return await self.async_step_names_only()
+        self._engine = Engine(user_input[CONF_ENGINE])
+        return await (self.async_step_server() if self._engine is Engine.SERVER else self.async_step_model())
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask the same again for the entry that exists."""
         return await self.async_step_user(user_input)
 
-    async def async_step_install(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Install what runs a model here: first of all, because where that fails no model need be looked for."""
-        if self._install is None:
-            async_clear_install_history(self.hass)
-            self._install = self.hass.async_create_task(async_install(self.hass, self._engine), eager_start=False)
-        if not self._install.done():
-            return self.async_show_progress(step_id="install", progress_action="install", progress_task=self._install)
-        task, self._install = self._install, None
-        if (error := task.exception()) is None:
-            self._installed = task.result()
-            return self.async_show_progress_done(next_step_id="folder")
-        _LOGGER.error("What runs a model could not be installed: %s", error)
-        return self.async_show_progress_done(next_step_id="runtime_unavailable")
-
-    async def async_step_runtime_unavailable(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Say that no model can run in this installation, and offer what can be done about it."""
+    async def async_step_resume(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer to go on with what an earlier dialog began."""
+        draft = async_get_store(self.hass).draft
         return self.async_show_menu(
-            step_id="runtime_unavailable",
-            menu_options=["install", "names_only"],
-            description_placeholders={"requirements": ", ".join(REQUIREMENTS[Engine.NUMPY])},
+            step_id="resume",
+            menu_options=["continue_setup", "start_over"],
+            description_placeholders={"model": draft.spec.title if draft else ""},
         )
 
-    async def async_step_folder(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask where the model's files are."""
+    async def async_step_continue_setup(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on with what an earlier dialog began."""
+        draft = async_get_store(self.hass).draft
+        if draft is None:
+            return await self._ask_engine()
+        self._choice, self._engine = draft, draft.engine
+        return await self.async_step_install()
+
+    async def async_step_start_over(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Give up what an earlier dialog began."""
+        store = async_get_store(self.hass)
+        if (draft := store.draft) is not None:
+            store.draft = None
+            if draft.folder is None:
+                await store.async_stop_download(draft)
+        return await self._ask_engine()
+
+    async def async_step_load_failed(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say why a downloaded model does not run."""
+        return await self._show_failure("load_failed", ["load", "source", "names_only"])
+
+    async def async_step_tried(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show what the trial found, and keep the model when that is what the user wants."""
+        if self._trial is None:
+            raise RuntimeError("The step that tries the model comes first")
         if user_input is not None:
-            self._folder = user_input[CONF_FOLDER].strip()
-            self._errors = {}
-            if await self.hass.async_add_executor_job(self._inside_config):
-                return await self.async_step_load()
-            self._errors = {CONF_FOLDER: "folder_outside"}
-        note = "" if self._installed is self._engine else await self._common("numpy_instead")
-        return self.async_show_form(
-            step_id="folder",
-            data_schema=vol.Schema({vol.Required(CONF_FOLDER, default=self._folder): TextSelector()}),
-            errors=self._errors,
-            description_placeholders={
-                "model": self._chosen.title,
-                "config": self.hass.config.config_dir,
-                "detail": self._detail,
-                "note": note,
+            return self._finish(self._trial.choice.to_data(self._catalog))
+        found, texts = self._trial.examination, await self._common()
+        understood = ", ".join(texts[f"language_{language}"] for language in found.languages)
+        notes = [texts["numpy_instead"]] if self._trial.engine is not self._engine else []
+        if not found.languages:
+            notes.append(texts["understands_nothing"])
+        return self._form(
+            "tried",
+            None,
+            {
+                "model": self._trial.choice.spec.title,
+                "dimension": str(found.dimension),
+                "milliseconds": f"{found.query_ms:.0f}",
+                "languages": understood or "-",
+                "note": " ".join(notes),
             },
         )
-
-    async def async_step_load(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Load the model and try it."""
-        if self._trial is None:
-            folder = Path(self.hass.config.path(self._folder))
-            self._trial = self.hass.async_create_task(self._try_model(folder))
-        if not self._trial.done():
-            return self.async_show_progress(step_id="load", progress_action="load", progress_task=self._trial)
-        error, self._trial = self._trial.exception(), None
-        return self.async_show_progress_done(next_step_id=self._step_after(error) if error else "finish")
-
-    async def async_step_folder_failed(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the folder again, saying what was wrong with it."""
-        return await self.async_step_folder()
 
     async def async_step_names_only(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Do without a model: names and spelling alone are matched."""
         return self._finish({CONF_MODEL: None})
 
-    async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Keep the model that was tried."""
-        return self._finish({CONF_ENGINE: self._engine, CONF_MODEL: self._chosen.id, CONF_FOLDER: self._folder})
-
-    @property
-    def _chosen(self) -> ModelSpec:
-        if self._spec is None:
-            raise RuntimeError("The step that chooses the model comes first")
-        return self._spec
-
     def _finish(self, data: Mapping[str, Any]) -> ConfigFlowResult:
+        async_get_store(self.hass).draft = None
+        if self.source == SOURCE_REAUTH:
+            return self.async_update_reload_and_abort(self._get_reauth_entry(), data=data)
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data=data)
         return self.async_create_entry(title=_TITLE, data=data)
 
-    def _default_engine(self, engines: Sequence[Engine]) -> str:
-        if self.source == SOURCE_RECONFIGURE:
-            data = self._get_reconfigure_entry().data
-            if data[CONF_MODEL] is None:
-                return _NAMES_ONLY
-            if (engine := data.get(CONF_ENGINE)) in engines:
-                return str(engine)
-        return engines[0]
+    async def _ask_engine(self) -> ConfigFlowResult:
+        obstacle = openvino_obstacle()
+        engines = [engine for engine in Engine if engine is not Engine.OPENVINO or obstacle is None]
+        note = (await self._common())[obstacle] if obstacle else ""
+        return self.async_show_form(
+            step_id="user",
+            data_schema=engine_form([*engines, _NAMES_ONLY], self._default_engine(engines)),
+            description_placeholders={"note": note},
+        )
 
-    def _default_model(self, catalog: Catalog) -> str:
-        if self.source == SOURCE_RECONFIGURE and (model := self._get_reconfigure_entry().data[CONF_MODEL]) in catalog:
-            return str(model)
-        return next(spec.id for spec in catalog.values() if spec.recommended)
-
-    def _default_folder(self, spec: ModelSpec) -> str:
-        if self.source == SOURCE_RECONFIGURE:
-            data = self._get_reconfigure_entry().data
-            if data[CONF_MODEL] == spec.id:
-                return str(data[CONF_FOLDER])
-        return f"{DEFAULT_MODELS_FOLDER}/{spec.id}"
-
-    async def _models(self, catalog: Catalog) -> SelectSelector:
-        options = [
-            SelectOptionDict(value=spec.id, label=_label(spec, self._engine, await self._common(_label_key(spec))))
-            for spec in catalog.values()
-        ]
-        return SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST))
-
-    async def _common(self, key: str) -> str:
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-        return texts[f"component.{DOMAIN}.common.{key}"]
-
-    def _inside_config(self) -> bool:
-        """Tell whether the folder, links followed, lies below the configuration directory. Blocking."""
-        config = Path(self.hass.config.config_dir).resolve()
-        try:
-            return (config / self._folder).resolve().is_relative_to(config)
-        except ValueError:  # a NUL character
-            return False
-
-    async def _try_model(self, folder: Path) -> None:
-        await self.hass.async_add_executor_job(_try_encoder, self._installed, folder, self._chosen)
-
-    def _step_after(self, error: BaseException) -> str:
-        """Keep what the form is to say of the error, and name the step that shows it."""
-        if isinstance(error, RuntimeMissingError):
-            _LOGGER.error("What runs a model was installed, but cannot be imported: %s", error)
-            return "runtime_unavailable"
-        if isinstance(error, ModelFilesError):
-            self._errors, self._detail = {CONF_FOLDER: error.problem}, error.detail
-        elif isinstance(error, EncoderError):
-            self._errors, self._detail = {CONF_FOLDER: "model_fails"}, str(error)
-        else:
-            _LOGGER.error("Trying the model failed in an unexpected way", exc_info=error)
-            self._errors, self._detail = {"base": "unknown"}, str(error)
-        return "folder_failed"
+    def _default_engine(self, engines: list[Engine]) -> str:
+        if self._entry is not None and self._entry.data[CONF_MODEL] is None:
+            return _NAMES_ONLY
+        known = self._of_entry()
+        return str(known.engine if known and known.engine in engines else engines[0])
 
 
 class SemanticHomeOptionsFlow(OptionsFlowWithReload):
-    """Preferences that do not touch the model."""
+    """Preferences that leave the model as it is."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask which entities the index holds."""
+        """Ask what the index holds, and how much of the machine the model may take."""
         if user_input is not None:
             return self.async_create_entry(data=user_input)
-        scope = SelectSelector(SelectSelectorConfig(options=[SCOPE_EXPOSED, SCOPE_ALL], translation_key=CONF_SCOPE))
-        current = self.config_entry.options.get(CONF_SCOPE, SCOPE_EXPOSED)
+        data = self.config_entry.data
+        engine = Engine(data.get(CONF_ENGINE, Engine.OPENVINO)) if data[CONF_MODEL] else None
+        devices = await _devices(self.hass) if engine is Engine.OPENVINO else []
         return self.async_show_form(
-            step_id="init", data_schema=vol.Schema({vol.Required(CONF_SCOPE, default=current): scope})
+            step_id="init", data_schema=options_form(engine, devices, self.config_entry.options)
         )
 
 
-def _try_encoder(engine: Engine, folder: Path, spec: ModelSpec) -> None:
-    """Load the model and answer one query with it. Blocking; raises EncoderError."""
-    encoder = open_encoder(engine, folder, spec)
+async def _devices(hass: HomeAssistant) -> list[str]:
     try:
-        encoder.encode(["turn off the lamp next to the couch"], Role.QUERY)
-    finally:
-        encoder.close()
-
-
-def _label_key(spec: ModelSpec) -> str:
-    kind = "multilingual" if spec.languages > 1 else "english"
-    return f"model_{kind}_recommended" if spec.recommended else f"model_{kind}"
-
-
-def _label(spec: ModelSpec, engine: Engine, text: str) -> str:
-    return text.format(
-        title=spec.title,
-        dimension=spec.dimension,
-        disk=spec.disk_mb,
-        memory=spec.portable_memory_mb if engine is Engine.NUMPY else spec.memory_mb,
-        languages=spec.languages,
-    )
+        return list(await hass.async_add_executor_job(available_devices))
+    except RuntimeMissingError:
+        return ["CPU"]

@@ -4,15 +4,29 @@ from typing import Final
 
 DOMAIN: Final = "semantic_home"
 
+# What an entry's data say of its model; model_choice.py reads and writes them.
 CONF_ENGINE: Final = "engine"
+CONF_FILES: Final = "files"
 CONF_FOLDER: Final = "folder"
+CONF_HUB: Final = "hub"
 CONF_MODEL: Final = "model"
+CONF_SERVER: Final = "server"
+CONF_SIGNATURE: Final = "signature"
+CONF_SPEC: Final = "spec"
+
+# Options: preferences, any of which may be absent.
+CONF_DEVICE: Final = "device"
+CONF_EXACT: Final = "exact"
+CONF_IDLE_MINUTES: Final = "idle_minutes"
 CONF_SCOPE: Final = "scope"
+CONF_THREADS: Final = "threads"
+
+DEFAULT_IDLE_MINUTES: Final = 15
 
 SCOPE_EXPOSED: Final = "exposed"
 SCOPE_ALL: Final = "all"
 
-# Where a model is looked for below the configuration directory unless the user says otherwise.
+# Where a model that the user copied is looked for below the configuration directory unless the user says otherwise.
 DEFAULT_MODELS_FOLDER: Final = "semantic_home_models"
 
 MAX_QUERY_LENGTH: Final = 500

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 import logging
 from pathlib import Path
@@ -16,27 +16,29 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.recorder import DATA_INSTANCE
-from homeassistant.requirements import RequirementsNotFound, async_clear_install_history
 
-from .const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
+from .const import CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
 from .describe import TEMPLATE_VERSION
 from .engine import (
     Encoder,
     EncoderBusyError,
+    EncoderChangedError,
     EncoderClosedError,
     EncoderError,
-    EncoderWorker,
+    EncoderUnavailableError,
     Lane,
-    ModelSpec,
+    ModelFilesError,
     QueryCache,
     QueryKey,
     Role,
-    load_catalog,
+    RuntimeMissingError,
 )
 from .home_index import EntityFilter, HomeIndex, IndexStatus
 from .index import Document, Stamp, StoreError
-from .local_engine import Engine, async_install, open_encoder
 from .matching import Background, MatchRequest, MatchResult
+from .model_choice import ModelChoice
+from .model_loading import LoadedModel
+from .model_runner import ISSUE_MODEL, RETRY_SECONDS, ModelRunner
 from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,9 +51,14 @@ _SQLITE_URL = "sqlite:///"
 _TEXTS_A_ROUND = 64
 # A person does not wait longer; names alone answer then.
 _QUERY_SECONDS = 10.0
-# After a failure that may pass by itself: a folder that is put back, a disk that has room again.
-_RETRY_SECONDS = 300
-ISSUE_ENCODER = "encoder_failed"
+_NO_FAULT_OF_THE_TEXTS = (
+    EncoderBusyError,
+    EncoderChangedError,
+    EncoderClosedError,
+    EncoderUnavailableError,
+    ModelFilesError,
+    RuntimeMissingError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +81,7 @@ class SemanticHome:
         self._entry = entry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{DOMAIN}-index")
         self._index: HomeIndex | None = None
-        self._spec: ModelSpec | None = None
-        self._worker: EncoderWorker | None = None
+        self._model = ModelRunner(hass, entry, self._tell_listeners)
         self._encoder_task: asyncio.Task[None] | None = None
         self._status = IndexStatus(0, 0, 0, None)
         self._queries = QueryCache()
@@ -86,7 +92,7 @@ class SemanticHome:
     @property
     def model(self) -> str | None:
         """The id of the model in use; None while names alone answer."""
-        return self._spec.id if self._spec and self._worker else None
+        return self._model.model_id
 
     @property
     def status(self) -> IndexStatus:
@@ -96,7 +102,7 @@ class SemanticHome:
     @property
     def degraded(self) -> bool:
         """Whether answers are less than they will be: no model, or vectors still to be made."""
-        return self._worker is None or not self._status.complete
+        return not self._model.ready or not self._status.complete
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -111,7 +117,7 @@ class SemanticHome:
         """
         self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
         await self._refresh_status()
-        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
+        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         if self._entry.data.get(CONF_MODEL):
             self._encoder_task = self._entry.async_create_background_task(
                 self._hass, self._run_encoder(), f"{DOMAIN} encoder"
@@ -125,9 +131,7 @@ class SemanticHome:
             self._encoder_task.cancel()
             # Loading, when it is cut off, stops the worker that it has begun.
             await asyncio.wait([self._encoder_task])
-        if (worker := self._worker) is not None:
-            self._worker = None
-            await worker.stop()
+        await self._model.async_stop()
         if (index := self._index) is not None:
             self._index = None
             await self._in_thread(index.close)
@@ -148,10 +152,14 @@ class SemanticHome:
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
-        if self._worker is None:
+        if not self._model.ready:
             raise EncoderError("no model")
         # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
-        return (await self._worker.encode(texts, Role.PASSAGE, Lane.BULK)).dense
+        return (await self._model.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
+
+    async def async_unload_model(self) -> None:
+        """Let go of the model's memory until somebody asks again."""
+        await self._model.async_unload()
 
     async def async_rebuild(self) -> IndexStatus:
         """Read the home again and make all vectors anew; the vectors follow in the background."""
@@ -171,65 +179,38 @@ class SemanticHome:
             await self._index_changed()
 
     async def _run_encoder(self) -> None:
-        """Load the model, then embed what has no vector, for as long as the entry is loaded."""
-        loaded = await self._load_or_report()
-        while loaded is None:
-            await asyncio.sleep(_RETRY_SECONDS)
-            # Else Home Assistant would not even try to install again what it failed to install once.
-            async_clear_install_history(self._hass)
-            loaded = await self._load_or_report()
-        self._worker, generation = loaded
+        """Bring the model up, then embed what has no vector, for as long as the entry is loaded."""
+        generation = await self._model.async_run(self._use_model)
         await self._index_changed()
         while True:
             await self._texts_waiting.wait()
             self._texts_waiting.clear()
             try:
-                await self._embed_missing(self._worker, generation)
+                await self._embed_missing(generation)
+            except EncoderUnavailableError:
+                # Said once already, by whoever asked the model.
+                await self._embed_later()
             except Exception:
-                _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", _RETRY_SECONDS)
-                await asyncio.sleep(_RETRY_SECONDS)
-                self._texts_waiting.set()
+                _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", RETRY_SECONDS)
+                await self._embed_later()
 
-    async def _load_or_report(self) -> tuple[EncoderWorker, int] | None:
-        try:
-            loaded = await self._load_encoder()
-        except (EncoderError, RequirementsNotFound, StoreError) as err:
-            _LOGGER.error("The model does not run, names alone answer until it does: %s", err)
-            self._report_encoder(str(err))
-        except Exception as err:
-            _LOGGER.exception("The model does not run, names alone answer until it does")
-            self._report_encoder(f"{type(err).__name__}: {err}")
-        else:
-            ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENCODER)
-            return loaded
-        return None
+    async def _embed_later(self) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        self._texts_waiting.set()
 
-    async def _load_encoder(self) -> tuple[EncoderWorker, int]:
-        model = self._entry.data[CONF_MODEL]
-        self._spec = (await self._hass.async_add_executor_job(load_catalog)).get(model)
-        if self._spec is None:
-            raise EncoderError(f"This version knows no model {model}")
-        # Nothing asks for the other heads yet, and each text would have kilobytes of them.
-        spec = replace(self._spec, heads=("dense",))
-        engine = await async_install(self._hass, Engine(self._entry.data.get(CONF_ENGINE, Engine.OPENVINO)))
-        folder = Path(self._hass.config.path(self._entry.data[CONF_FOLDER]))
-        worker = EncoderWorker(partial(open_encoder, engine, folder, spec), f"{DOMAIN}-encoder")
-        try:
-            encoder = await worker.start()
-            sentences = await self._hass.async_add_executor_job(Background.sentences)
-            background = await worker.encode(sentences, Role.QUERY, Lane.BULK)
-            generation = await self._in_thread(self._open_index.use, _stamp(self._spec, encoder), background.dense)
-        except BaseException:
-            await worker.stop()
-            raise
-        return worker, generation.id
+    async def _use_model(self, choice: ModelChoice, model: LoadedModel) -> int:
+        """Search with this model's vectors from now on; return the generation they belong to."""
+        sentences = await self._hass.async_add_executor_job(Background.sentences)
+        background = await model.worker.encode(sentences, Role.QUERY, Lane.BULK)
+        stamp = _stamp(choice, model.encoder)
+        return (await self._in_thread(self._open_index.use, stamp, background.dense)).id
 
-    async def _embed_missing(self, worker: EncoderWorker, generation: int) -> None:
+    async def _embed_missing(self, generation: int) -> None:
         refused: set[str] = set()
         while texts := await self._texts_to_embed(refused):
-            if not await self._embed(worker, generation, texts):
+            if not await self._embed(generation, texts):
                 # One bad text must not keep the others from the index.
-                refused.update([text for text in texts if not await self._embed(worker, generation, [text])])
+                refused.update([text for text in texts if not await self._embed(generation, [text])])
             await self._refresh_status()
         if refused:
             _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
@@ -239,11 +220,11 @@ class SemanticHome:
         texts = await self._in_thread(self._open_index.missing_texts, _TEXTS_A_ROUND + len(refused))
         return [text for text in texts if text not in refused]
 
-    async def _embed(self, worker: EncoderWorker, generation: int, texts: list[str]) -> bool:
+    async def _embed(self, generation: int, texts: list[str]) -> bool:
         """Embed texts and keep their vectors; False when the model refuses one of them."""
         try:
-            vectors = await worker.encode(texts, Role.PASSAGE, Lane.BULK)
-        except EncoderBusyError, EncoderClosedError:
+            vectors = await self._model.async_encode(texts, Role.PASSAGE, Lane.BULK)
+        except _NO_FAULT_OF_THE_TEXTS:
             raise
         except EncoderError as err:
             _LOGGER.debug("The model refuses one of %s texts", len(texts), exc_info=err)
@@ -252,15 +233,17 @@ class SemanticHome:
         return True
 
     async def _query_vector(self, query: str) -> NDArray[np.float32] | None:
-        if self._worker is None:
+        if not self._model.ready:
             return None
         key = QueryKey(self._status.generation or 0, query)
         encoded = self._queries.get(key)
         if encoded is None:
             try:
-                encoded = await self._worker.encode([query], Role.QUERY, within=_QUERY_SECONDS)
+                encoded = await self._model.async_encode([query], Role.QUERY, within=_QUERY_SECONDS)
             except EncoderBusyError:
                 raise
+            except EncoderUnavailableError:
+                return None
             except EncoderError as err:
                 _LOGGER.warning("The model did not answer, names alone do: %s", err)
                 return None
@@ -276,18 +259,7 @@ class SemanticHome:
         self._status = await self._in_thread(self._open_index.status)
         self._tell_listeners()
 
-    def _report_encoder(self, detail: str) -> None:
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            ISSUE_ENCODER,
-            is_fixable=False,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key=ISSUE_ENCODER,
-            translation_placeholders={"detail": detail},
-        )
-        self._tell_listeners()
-
+    @callback
     def _tell_listeners(self) -> None:
         for listener in tuple(self._listeners):
             listener()
@@ -312,11 +284,13 @@ def database_path(hass: HomeAssistant) -> Path:
     return Path(hass.config.path(_DATABASE_NAME))
 
 
-def _stamp(spec: ModelSpec, encoder: Encoder) -> Stamp:
+def _stamp(choice: ModelChoice, encoder: Encoder) -> Stamp:
+    spec = choice.spec
     return Stamp(
         model_id=spec.id,
         revision=encoder.revision,
-        precision=spec.precision,
+        # Of the user's own files the revision alone tells how they were rounded.
+        precision=spec.precision if choice.folder is None else "local",
         pooling=spec.pooling,
         query_prefix=spec.query_prefix,
         passage_prefix=spec.passage_prefix,

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 import json
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 import signal
 import sys
 import time
+
+from tests.embedding_server import EmbeddingServer
 
 from . import semantic_home
 from .client import Client, JsonObject, RefusedError, connect
@@ -25,6 +28,8 @@ from .semantic_home import Choice
 HEADINGS = ("Query", "Decision", "Entities", "Confidence", "ms", "")
 CANDIDATE_HEADINGS = ("", "Candidate", "Name", "Area", "Confidence", "Dense", "Lexical", "Reason")
 SHOWN_CANDIDATES = 3
+# Always the same, so that the home of an earlier run finds its server again.
+SERVER_PORT = 8219
 EXPECTED_ERRORS = (
     FileNotFoundError,
     FlowFailedError,
@@ -33,8 +38,8 @@ EXPECTED_ERRORS = (
     RefusedError,
     TimeoutError,
 )
-NOT_YET = """\
-The demo cannot download bge-m3 yet, that comes with a later release. With a network, make its folder yourself:
+NO_FOLDER = """\
+The demo needs no network but its packages', so it does not download bge-m3. Make its folder yourself:
 `scripts/export_model.py BAAI/bge-m3 FOLDER`, then `scripts/demo --model bge-m3 --folder FOLDER`."""
 
 
@@ -71,7 +76,7 @@ def main() -> int:
     """Run the demo; return the exit code."""
     options = _parse(sys.argv[1:])
     if options.model != semantic_home.MODEL and not options.folder:
-        print(NOT_YET, file=sys.stderr)
+        print(NO_FOLDER, file=sys.stderr)
         return 2
     # Ending the demo from outside must stop its Home Assistant as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -88,18 +93,23 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, folder: HomeFolder) -> int:
     progress = Progress(float(os.environ.get("DEMO_STARTED_AT") or time.time()))
+    with EmbeddingServer(port=SERVER_PORT) if options.server else nullcontext() as server:
+        if server:
+            progress.say(f"A server runs multilingual-e5-small at {server.url}")
+        return _run_home(options, folder, progress, server.url if server else None)
+
+
+def _run_home(options: argparse.Namespace, folder: HomeFolder, progress: Progress, server: str | None) -> int:
     if options.fresh:
         folder.forget()
     model = options.folder or MODELS / (semantic_home.PORTABLE_MODEL if options.engine == "numpy" else options.model)
     folder.lay_out(model)
-    choice = Choice(options.engine, options.model, f"{MODELS_FOLDER}/{model.name}")
+    choice = Choice(options.engine, options.model, f"{MODELS_FOLDER}/{model.name}", server=server)
     progress.say("Starting Home Assistant")
     process = HomeAssistantProcess(folder)
     try:
         process.start()
-        login, passed = asyncio.run(
-            _demonstrate(process, progress, choice, _questions(options.query), as_json=options.json)
-        )
+        login, passed = asyncio.run(_demonstrate(process, progress, choice, _questions(options), as_json=options.json))
         if options.serve:
             _serve(process, login)
     finally:
@@ -162,7 +172,11 @@ async def _ask(client: Client, question: Question) -> Answer:
 
 
 def _describe(shown: JsonObject) -> str:
-    action = {"install": "installing the packages that run the model", "load": "loading the model"}
+    action = {
+        "install": "installing the packages that run the model",
+        "fetch": "downloading the model",
+        "load": "trying the model",
+    }
     said = shown.get("progress_action", "")
     return f"Home Assistant is {action.get(said, said)}"
 
@@ -223,10 +237,12 @@ def _log_is_clean(folder: HomeFolder) -> bool:
     return not found
 
 
-def _questions(own: Sequence[str]) -> list[Question]:
-    if own:
-        return [Question(query) for query in own]
-    prepared = json.loads(Path(__file__).with_name("queries.json").read_text(encoding="utf-8"))
+def _questions(options: argparse.Namespace) -> list[Question]:
+    if options.query:
+        return [Question(query) for query in options.query]
+    # What a multilingual model understands, an English one can only spell.
+    name = "multilingual_queries.json" if options.server else "queries.json"
+    prepared = json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
     return [Question(item["query"], item["decision"], tuple(item["entity_ids"])) for item in prepared]
 
 
@@ -236,6 +252,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="show the whole responses instead of a table")
     parser.add_argument("--serve", action="store_true", help="keep Home Assistant running for a browser")
     parser.add_argument("--engine", choices=("openvino", "numpy"), default="openvino", help="what runs the model")
+    parser.add_argument("--server", action="store_true", help="let a real embedding server run a multilingual model")
     parser.add_argument("--folder", type=lambda path: Path(path).resolve(), help="a model folder of your own")
     parser.add_argument("--model", choices=(semantic_home.MODEL, "bge-m3"), default=semantic_home.MODEL)
     parser.add_argument("--fresh", action="store_true", help="forget the home of earlier runs")

@@ -54,7 +54,7 @@ async def _until_created(
             case "form":
                 result = await client.post(step, _fill_in(result, answers.get(result["step_id"], {})))
             case "menu":
-                result = await client.post(step, dict(answers[result["step_id"]]))
+                result = await client.post(step, _pick(result, answers))
             case "progress":
                 on_progress(result)
                 await asyncio.sleep(POLL_SECONDS)
@@ -66,6 +66,13 @@ async def _until_created(
             case other:
                 raise FlowFailedError(f"The flow answered with {other}, which nobody here understands")
     return result
+
+
+def _pick(menu: JsonObject, answers: Mapping[str, Mapping[str, Json]]) -> JsonObject:
+    if (answer := answers.get(menu["step_id"])) is None:
+        said = menu.get("description_placeholders") or {}
+        raise FlowFailedError(f"Step {menu['step_id']} has no answer: {said.get('problem', said)}")
+    return dict(answer)
 
 
 def _fill_in(form: JsonObject, answers: Mapping[str, Json]) -> JsonObject:

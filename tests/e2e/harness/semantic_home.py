@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
+from tests.embedding_server import EmbeddingServer
+
 from .client import POLL_SECONDS, Client, Json, JsonObject
 from .flow import go_through_flow, silent
 from .folder import MODELS_FOLDER
@@ -13,21 +15,40 @@ DOMAIN = "semantic_home"
 MODEL = "all-minilm-l6-v2"
 # The same model as the portable engine reads it.
 PORTABLE_MODEL = f"{MODEL}-ir"
+HUB_REPOSITORY = "somebody/all-MiniLM-L6-v2"
+# The server tells the roles apart by the model's name, and adds the prefixes itself.
+SERVER_SETTINGS = {"passage_model": EmbeddingServer.PASSAGE_MODEL, "timeout": 10}
 INDEX_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the config flow is told: which model, run by what, from which folder of the home's own."""
+    """What the config flow is told: who runs which model, and where that comes from.
+
+    `folder` is in the home's own configuration directory. With `hub`, the address of one, the model comes from its
+    repository HUB_REPOSITORY instead; with `server`, the address of one, the server runs its own.
+    """
 
     engine: str = "openvino"
     model: str = MODEL
     folder: str = f"{MODELS_FOLDER}/{MODEL}"
+    hub: str | None = None
+    server: str | None = None
 
     @property
     def answers(self) -> dict[str, dict[str, Json]]:
         """The flow's fields by step."""
-        return {"user": {"engine": self.engine}, "model": {"model": self.model}, "folder": {"folder": self.folder}}
+        return {
+            "user": {"engine": "server" if self.server else self.engine},
+            "model": {"model": self.model},
+            "source": {"next_step_id": "hub" if self.hub else "folder"},
+            "folder": {"folder": self.folder},
+            "hub": {"repository": HUB_REPOSITORY, "revision": "main", "endpoint": self.hub},
+            "server": {"url": self.server},
+            "server_model": {"model": EmbeddingServer.QUERY_MODEL, "more": SERVER_SETTINGS},
+            "resume": {"next_step_id": "start_over"},
+            "tried": {},
+        }
 
 
 async def add(

@@ -1,0 +1,30 @@
+"""What the user can do about a reported problem from the repairs page."""
+
+from typing import override
+
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.requirements import async_clear_install_history
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
+) -> RepairsFlow:
+    """Offer to try again: every reported problem is one of something that did not start."""
+    return TryAgainFlow(str(data["entry_id"]) if data else "")
+
+
+class TryAgainFlow(ConfirmRepairFlow):
+    """Starts the integration anew, installation included; what is still wrong is reported anew."""
+
+    def __init__(self, entry_id: str) -> None:
+        """Take the entry that has the problem."""
+        self._entry_id = entry_id
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        if user_input is not None:
+            # Else Home Assistant would not even try to install again what it failed to install once.
+            async_clear_install_history(self.hass)
+            self.hass.config_entries.async_schedule_reload(self._entry_id)
+        return await super().async_step_confirm(user_input)
