@@ -60,7 +60,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder.lay_out(MODELS / semantic_home.MODEL, MODELS / semantic_home.PORTABLE_MODEL)
     with HomeAssistantProcess(folder) as process:
         house = House(process)
-        asyncio.run(_settle_in(house))
+        asyncio.run(settle_in(house))
         yield house
 
 
@@ -70,14 +70,14 @@ async def client(house: House) -> AsyncIterator[Client]:
         yield client
 
 
-async def _settle_in(house: House) -> None:
+async def settle_in(house: House) -> None:
     async with house.client() as client:
         await client.wait_until_started()
         async with client.websocket() as socket:
             await furnish(socket, Home.load())
 
 
-async def _eventually[T](ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool]) -> T:
+async def eventually[T](ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool]) -> T:
     """Ask until the answer is right or patience ends; return the last answer."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -153,7 +153,7 @@ async def test_rename_is_noticed(client: Client):
 
         async def rename(name: str) -> list[JsonObject]:
             await socket.command("config/device_registry/update", device_id=entry["device_id"], name_by_user=name)
-            return await _eventually(
+            return await eventually(
                 lambda: _candidates(client, name),
                 lambda candidates: bool(candidates) and candidates[0]["name"] == name,
             )
