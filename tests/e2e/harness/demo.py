@@ -28,6 +28,9 @@ from .semantic_home import Choice
 HEADINGS = ("Query", "Decision", "Entities", "Confidence", "ms", "")
 CANDIDATE_HEADINGS = ("", "Candidate", "Name", "Area", "Confidence", "Dense", "Lexical", "Reason")
 SHOWN_CANDIDATES = 3
+FIRST_IS_MEANT = """\
+✓: the right device comes first. From which confidence on it is a match was fitted with another model: with this one
+many stay below, and come out as none."""
 # Always the same, so that the home of an earlier run finds its server again.
 SERVER_PORT = 8219
 EXPECTED_ERRORS = (
@@ -45,14 +48,22 @@ The demo needs no network but its packages', so it does not download bge-m3. Mak
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query and, unless it is the user's own, the answer it should get."""
+    """A query and, unless it is the user's own, the answer it should get: a decision, or only who comes `first`."""
 
     query: str
     decision: str | None = None
     entity_ids: tuple[str, ...] = ()
+    first: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether the user asks, of whom nobody knows what is right."""
+        return self.decision is None and self.first is None
 
     def is_answered_by(self, response: JsonObject) -> bool:
         """Tell whether the answer is the expected one; an own question expects nothing."""
+        if self.first is not None:
+            return any(candidate["entity_id"] == self.first for candidate in response["candidates"][:1])
         if self.decision is None:
             return True
         right_decision: bool = response["decision"] == self.decision
@@ -81,7 +92,8 @@ def main() -> int:
     # Ending the demo from outside must stop its Home Assistant as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        folder = HomeFolder(CHECKOUT / ".demo")
+        # A home of its own: another demo's Home Assistant would look for a server that is not there.
+        folder = HomeFolder(CHECKOUT / (".demo-server" if options.server else ".demo"))
         with folder.claimed():
             return _run(options, folder)
     except KeyboardInterrupt:
@@ -184,19 +196,22 @@ def _describe(shown: JsonObject) -> str:
 def _show(answers: Sequence[Answer]) -> None:
     print()
     print(table(HEADINGS, [_row(answer) for answer in answers], right=frozenset({3, 4})))
+    if any(answer.question.first for answer in answers):
+        print(FIRST_IS_MEANT)
     for answer in answers:
-        if answer.question.decision is None:
+        if answer.question.is_own:
             _show_candidates(answer)
         elif not answer.is_right:
-            expected = ", ".join(answer.question.entity_ids)
-            print(f"\nExpected for {answer.question.query!r}: {answer.question.decision} {expected}")
+            expected = answer.question.first or ", ".join(answer.question.entity_ids)
+            print(f"\nExpected for {answer.question.query!r}: {answer.question.decision or 'first'} {expected}")
             _show_candidates(answer)
 
 
 def _row(answer: Answer) -> tuple[str, ...]:
     response = answer.response
-    mark = "" if answer.question.decision is None else "✓" if answer.is_right else "✗"
-    entities = ", ".join(response["entity_ids"]) or "-"
+    mark = "" if answer.question.is_own else "✓" if answer.is_right else "✗"
+    found = response["entity_ids"] or [candidate["entity_id"] for candidate in response["candidates"][:1]]
+    entities = ", ".join(found) if response["entity_ids"] or answer.question.first else "-"
     figures = f"{response['confidence']:.2f}", f"{response['took_ms']:.1f}"
     return answer.question.query, response["decision"], entities, *figures, mark
 
@@ -243,7 +258,10 @@ def _questions(options: argparse.Namespace) -> list[Question]:
     # What a multilingual model understands, an English one can only spell.
     name = "multilingual_queries.json" if options.server else "queries.json"
     prepared = json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
-    return [Question(item["query"], item["decision"], tuple(item["entity_ids"])) for item in prepared]
+    return [
+        Question(item["query"], item.get("decision"), tuple(item.get("entity_ids", ())), item.get("first"))
+        for item in prepared
+    ]
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
