@@ -63,4 +63,5 @@ async def choose_step(
 async def accept(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResult:
     """See that the model was tried, and take it."""
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "tried"), result.get("errors")
+    assert not result["errors"]
     return await submit(hass, result["flow_id"], {})

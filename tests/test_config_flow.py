@@ -10,12 +10,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 
-from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, DOMAIN
+from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, CONF_SPEC, DOMAIN
 from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
 from custom_components.semantic_home.local_engine import REQUIREMENTS
 from custom_components.semantic_home.model_choice import Engine
+from custom_components.semantic_home.model_runner import ISSUE_ENGINE
 
 from .conftest import MINILM
 from .flow import accept, choose_engine, choose_step, submit, submit_until
@@ -304,3 +306,37 @@ async def test_options_widen_the_scope(hass: HomeAssistant, home: Home, entry: M
     await async_wait_complete(entry)
     # The new sensor, and the front door's lock: neither is exposed to Assist by default.
     assert entry.runtime_data.status.documents == before + 2
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_wrong_dimension_of_ones_own_is_asked_again(hass: HomeAssistant, model_folder: str) -> None:
+    result = await choose_engine(hass, "openvino")
+    result = await submit(hass, result["flow_id"], {CONF_MODEL: "own"})
+    own = {"dimension": 383, "pooling": "mean", "max_tokens": 256, "query_prefix": "query: "}
+    for answer in (own, {"next_step_id": "folder"}, {CONF_FOLDER: model_folder}):
+        result = await submit(hass, result["flow_id"], answer)
+    assert (result["step_id"], result["errors"]) == ("own", {"dimension": "wrong_dimension"})
+    shown = {str(key): key for key in result["data_schema"].schema}
+    assert (shown["dimension"].default(), shown["max_tokens"].default()) == (383, 256)
+    for answer in (own | {"dimension": 384}, {"next_step_id": "folder"}):
+        result = await submit(hass, result["flow_id"], answer)
+    assert next(iter(result["data_schema"].schema)).default() == model_folder, "what was typed is still there"
+    result = await accept(hass, await submit(hass, result["flow_id"], {CONF_FOLDER: model_folder}))
+    assert result["data"][CONF_SPEC]["query_prefix"] == "query: "
+    await async_wait_complete(result["result"])
+
+
+@pytest.mark.usefixtures("home")
+async def test_where_openvino_was_replaced_a_repair_offers_to_try_it_again(
+    hass: HomeAssistant, portable_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    result = await to_folder(hass)
+    result = await accept(hass, await submit(hass, result["flow_id"], {CONF_FOLDER: portable_folder}))
+    entry = result["result"]
+    await async_wait_complete(entry)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENGINE)
+    monkeypatch.undo()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await async_wait_complete(entry)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENGINE) is None

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.core import HomeAssistant
@@ -26,6 +27,7 @@ from .flow import accept, begin, choose_engine, choose_step, submit, submit_unti
 from .house import Home, async_set_up, async_wait_complete
 from .hub_server import Fault, HubServer
 from .test_init import our_threads, wait_for_issue
+from .test_model import repair
 from .test_services import match
 
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
@@ -95,6 +97,7 @@ async def test_the_download_outlives_its_dialog(hass: HomeAssistant, hub: HubSer
     result = await choose_step_until_fetch(hass)
     await halfway.reached.wait()
     hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
 
     result = await begin(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "resume")
@@ -115,6 +118,7 @@ async def some_of_it(hass: HomeAssistant, halfway: Fault) -> None:
     watching = asyncio.ensure_future(work.result(lambda share: came.set() if share > 0.1 else None))
     await came.wait()
     watching.cancel()
+    await asyncio.wait([watching])
 
 
 async def choose_step_until_fetch(hass: HomeAssistant) -> ConfigFlowResult:
@@ -131,6 +135,7 @@ async def test_starting_over_stops_the_download_and_keeps_what_came(hass: HomeAs
     result = await choose_step_until_fetch(hass)
     await some_of_it(hass, halfway)
     hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
 
     result = await begin(hass)
     result = await submit(hass, result["flow_id"], {"next_step_id": "start_over"})
@@ -242,7 +247,7 @@ async def test_a_missing_model_is_fetched_again(hass: HomeAssistant, home: Home,
 
 
 async def test_a_hub_out_of_reach_is_reported_and_asked_again_from_the_repair(
-    hass: HomeAssistant, home: Home, hub: HubServer
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, home: Home, hub: HubServer
 ) -> None:
     hub.inject(WEIGHTS, Fault(status=404))
     entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
@@ -251,6 +256,10 @@ async def test_a_hub_out_of_reach_is_reported_and_asked_again_from_the_repair(
     issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL)
     assert issue is not None
     assert (issue.translation_key, issue.is_fixable) == ("download_failed", True)
+    assert "no such repository" in issue.translation_placeholders["detail"]
+    await repair(hass, hass_client)
+    await async_wait_complete(entry)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None
 
 
 async def test_restart_in_the_middle_goes_on_where_it_was(hass: HomeAssistant, home: Home, hub: HubServer) -> None:
@@ -280,3 +289,88 @@ async def test_removal_leaves_neither_files_nor_threads(hass: HomeAssistant, hom
     assert await hass.config_entries.async_remove(entry.entry_id)
     assert cached(hass) == []
     assert our_threads() == []
+
+
+def spoil(hass: HomeAssistant, name: str) -> None:
+    """Write zeros over the beginning of a downloaded file, which keeps its size."""
+    [folder] = cached(hass)
+    content = (folder / name).read_bytes()
+    spoilt = bytes(2**20)[: len(content)]
+    # In a new file: a model that runs has the old one mapped.
+    (folder / name).unlink()
+    (folder / name).write_bytes(spoilt + content[len(spoilt) :])
+
+
+@pytest.mark.parametrize("name", ["openvino_model.xml", WEIGHTS, "tokenizer.json"])
+async def test_what_was_spoilt_on_the_disk_is_never_used(
+    hass: HomeAssistant, home: Home, hub: HubServer, name: str
+) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    generation = entry.runtime_data.status.generation
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(spoil, hass, name)
+    before = len(hub.requests)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_wait_complete(entry)
+    assert {request.path for request in hub.requests[before:]} == {name}, "the others are right, and stay"
+    assert entry.runtime_data.status.generation == generation
+
+
+async def test_choosing_again_does_not_stop_what_the_entry_waits_for(
+    hass: HomeAssistant, home: Home, hub: HubServer
+) -> None:
+    halfway = Fault(stall_after=10 * 2**20)
+    hub.inject(WEIGHTS, halfway)
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
+    await async_set_up(hass, entry)
+    await halfway.reached.wait()
+    result = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, result["flow_id"], {CONF_ENGINE: "openvino"})
+    result = await submit(hass, result["flow_id"], {CONF_MODEL: MINILM})
+    await submit_until(hass, result["flow_id"], {"next_step_id": "download"}, "fetch")
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
+    result = await entry.start_reconfigure_flow(hass)
+    await submit(hass, result["flow_id"], {"next_step_id": "start_over"})
+    halfway.released.set()
+    await async_wait_complete(entry)
+    assert len(hub.ranges(WEIGHTS)) == 1
+
+
+async def test_a_model_that_vanishes_while_it_rests_is_fetched_again(
+    hass: HomeAssistant, home: Home, hub: HubServer
+) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    await entry.runtime_data._model._model.worker.unload()
+    await hass.async_add_executor_job(shutil.rmtree, hass.config.cache_path())
+    assert (await match(hass, "Schalte die Stehlampe aus"))["entity_ids"] == ["light.sofa_lamp"], "names answer"
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    assert (await match(hass, "switch off the light beside the couch"))["degraded"] is False
+
+
+async def test_a_model_that_is_not_used_any_more_is_deleted(hass: HomeAssistant, home: Home, hub: HubServer) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    assert cached(hass)
+    result = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, result["flow_id"], {CONF_ENGINE: "names_only"})
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert cached(hass) == []
+
+
+async def test_removal_ends_the_dialog_that_would_change_the_entry(
+    hass: HomeAssistant, home: Home, hub: HubServer
+) -> None:
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    await entry.start_reconfigure_flow(hass)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []

@@ -122,7 +122,7 @@ async def test_a_lost_model_degrades_and_comes_back(hass: HomeAssistant, entry: 
     await wait_for_issue(hass, entry)
     issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL)
     assert issue is not None
-    assert "folder_missing" in issue.translation_placeholders["detail"]
+    assert "no such folder" in issue.translation_placeholders["detail"]
     response = await match(hass, "Schalte die Stehlampe aus")
     assert (response["entity_ids"], response["degraded"]) == (["light.sofa_lamp"], True)
 

@@ -114,7 +114,7 @@ def test_every_problem_of_a_model_has_a_text() -> None:
     # Keys that are chosen before they are raised.
     problems |= set(re.findall(r'"((?:hub|server|device)_\w+|no_space|folder_unwritable|file_unreadable)"', rooms))
     problems -= {"server_url"}
-    assert problems | {"folder_outside", "model_fails", "unknown"} == set(ENGLISH["config"]["error"])
+    assert problems | {"folder_outside", "model_fails", "model_unnamed", "unknown"} == set(ENGLISH["config"]["error"])
 
 
 def test_every_step_that_a_dialog_shows_has_its_texts() -> None:

@@ -35,7 +35,7 @@ from custom_components.semantic_home.const import (
 from custom_components.semantic_home.model_runner import ISSUE_MODEL
 
 from .embedding_server import EmbeddingServer
-from .faulty_proxy import FaultyProxy, fails
+from .faulty_proxy import FaultyProxy, each, fails, other_model, says
 from .flow import accept, choose_engine, submit
 from .house import Home, async_let_sync, async_wait_complete
 from .test_init import our_threads, wait_for_issue
@@ -146,7 +146,7 @@ async def test_a_server_that_goes_away_costs_meaning_not_answers(
     for query, entity_id in named.items():
         response = await match(hass, query)
         assert (response["candidates"][0]["entity_id"], response["degraded"]) == (entity_id, True)
-    assert caplog.text.count("cannot be reached") == 1, "said once, not at every question"
+    assert caplog.text.count("The model does not answer") == 1, "said once, not at every question"
     proxy.always = None
     await hass.config_entries.async_reload(entry.entry_id)
     await async_wait_complete(entry)
@@ -227,6 +227,61 @@ async def test_reconfigure_proposes_what_is_there_and_changes_to_a_folder(
     after = await match(hass, "Stehlampe")
     assert (after["model"], before["model"]) == ("all-minilm-l6-v2", "e5-query")
     assert after["generation"] != before["generation"], "never compared across models"
+
+
+async def test_a_new_key_for_the_same_model_costs_no_vector(
+    hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy
+) -> None:
+    before = (await match(hass, "Stehlampe"))["generation"]
+    # Another batch or another processor: not the very same numbers.
+    proxy.always = each(lambda vector: [number + 1e-6 for number in vector])
+    proxy.key = "second"
+    await match(hass, "Haustür")
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    await accept(hass, await submit(hass, flow["flow_id"], {"api_key": "second"}))
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    assert (await match(hass, "Stehlampe"))["generation"] == before
+    assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL) is None
+
+
+async def test_another_model_behind_the_same_name_is_never_compared_with(
+    hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy
+) -> None:
+    before = (await match(hass, "Stehlampe"))["generation"]
+    proxy.faults.append(fails(503))
+    proxy.faults.append(fails(503))
+    proxy.faults.append(fails(503))
+    assert (await match(hass, "Küchenlicht"))["degraded"] is True
+    proxy.always = other_model
+    await match(hass, "Garagentor")
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    after = (await match(hass, "Fernseher"))["generation"]
+    assert after != before
+    await hass.config_entries.async_reload(entry.entry_id)
+    await async_wait_complete(entry)
+    assert (await match(hass, "Bett"))["generation"] == after, "from now on it is the known one"
+
+
+async def test_a_gateway_that_repeats_the_key_with_a_200(
+    hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.always = says(b'{"error": "Invalid API key: first"}')
+    await hass.config_entries.async_reload(entry.entry_id)
+    await wait_for_issue(hass, entry)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_MODEL)
+    assert issue is not None
+    assert "key: ***" in issue.translation_placeholders["detail"]
+    assert "key: first" not in caplog.text
+
+
+async def test_a_model_without_a_name_is_refused(hass: HomeAssistant, server: EmbeddingServer) -> None:
+    result = await choose_engine(hass, "server")
+    result = await submit(hass, result["flow_id"], {"url": server.url})
+    result = await submit(hass, result["flow_id"], {CONF_MODEL: " ", "more": MORE})
+    assert (result["step_id"], result["errors"]) == ("server_model", {CONF_MODEL: "model_unnamed"})
 
 
 async def test_unloading_does_not_wait_for_a_server_that_hangs(

@@ -10,7 +10,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
 from .index import NewerSchemaError, StoreError
-from .model_runner import ISSUE_MODEL
+from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry, database_path
 from .services import async_setup_services
@@ -62,7 +62,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
 
 async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
     """Delete the index with its entry, and what was downloaded. Files that the user copied stay."""
-    ir.async_delete_issue(hass, DOMAIN, ISSUE_MODEL)
+    for issue in (ISSUE_MODEL, ISSUE_ENGINE):
+        ir.async_delete_issue(hass, DOMAIN, issue)
+    for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN):
+        # Of this entry, which there is nothing to change of any more.
+        if flow["context"].get("entry_id") == entry.entry_id:
+            hass.config_entries.flow.async_abort(flow["flow_id"])
     await async_get_store(hass).async_forget()
     await hass.async_add_executor_job(_delete_database, database_path(hass))
 

@@ -89,7 +89,9 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
         if self._trial is None:
             raise RuntimeError("The step that tries the model comes first")
         if user_input is not None:
-            return self._finish(self._trial.choice.to_data(self._catalog))
+            return await self._finish(self._trial.choice.to_data(self._catalog))
+        # What is tried is not prepared any more; closed now, the dialog begins anew.
+        async_get_store(self.hass).draft = None
         found, texts = self._trial.examination, await self._common()
         understood = ", ".join(texts[f"language_{language}"] for language in found.languages)
         notes = [texts["numpy_instead"]] if self._trial.engine is not self._engine else []
@@ -109,10 +111,9 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
 
     async def async_step_names_only(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Do without a model: names and spelling alone are matched."""
-        return self._finish({CONF_MODEL: None})
+        return await self._finish({CONF_MODEL: None})
 
-    def _finish(self, data: Mapping[str, Any]) -> ConfigFlowResult:
-        async_get_store(self.hass).draft = None
+    async def _finish(self, data: Mapping[str, Any]) -> ConfigFlowResult:
         if self.source == SOURCE_REAUTH:
             return self.async_update_reload_and_abort(self._get_reauth_entry(), data=data)
         if self.source == SOURCE_RECONFIGURE:

@@ -14,15 +14,16 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
 )
-from homeassistant.helpers.translation import async_get_translations
 
-from .const import CONF_FOLDER, DOMAIN
-from .engine import Catalog, EncoderError, ModelFilesError, RuntimeMissingError, ServerError, UnfitModelError
+from .const import CONF_FOLDER
+from .engine import Catalog, EncoderError, RuntimeMissingError
+from .flow_forms import FIELD_DIMENSION
 from .hub import HubError
 from .model_choice import Engine, ModelChoice
 from .model_loading import compute_options
 from .model_store import Work
 from .model_trial import Trial, async_try
+from .problems import async_texts, problem_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ class ModelFlow(ConfigFlow):
         self._choice: ModelChoice | None = None
         self._trial: Trial | None = None
         self._watched: asyncio.Task[Any] | None = None
-        self._asked: dict[str, Any] = {}
+        # What was typed, by step: a form that comes back shows it again.
+        self._asked: dict[str, dict[str, Any]] = {}
+        self._failure = ""
         self._server_models: list[str] = []
         self._errors: dict[str, str] = {}
         self._detail = ""
@@ -113,35 +116,33 @@ class ModelFlow(ConfigFlow):
         if isinstance(error, RuntimeMissingError):
             _LOGGER.error("What runs a model was installed, but cannot be imported: %s", error)
             return "runtime_unavailable"
-        if isinstance(error, HubError | ModelFilesError | ServerError | UnfitModelError):
-            problem, self._detail = error.problem, error.detail
-        elif isinstance(error, EncoderError):
-            problem, self._detail = "model_fails", str(error)
-        else:
+        problem, self._detail = problem_of(error)
+        if problem == "unknown":
             _LOGGER.error("Trying the model failed in an unexpected way", exc_info=error)
-            problem, self._detail = "unknown", str(error)
-        self._errors = {"base": problem}
+        self._failure = problem
         return "fetch_failed" if isinstance(error, HubError) else self._step_that_shows(problem)
 
     def _step_that_shows(self, problem: str) -> str:
+        self._errors = {"base": problem}
         if self.source == SOURCE_REAUTH:
             return "reauth_confirm"
         if self._engine is Engine.SERVER:
             return "server" if problem in _ADDRESS_PROBLEMS else "server_model"
+        if problem == "wrong_dimension" and self._chosen.is_own(self._catalog):
+            self._errors = {FIELD_DIMENSION: problem}
+            return "own"
         if self._chosen.folder is not None:
             self._errors = {"base" if problem == "unknown" else CONF_FOLDER: problem}
             return "folder"
+        self._errors = {}
         return "load_failed"
 
     async def _show_failure(self, step: str, options: list[str]) -> ConfigFlowResult:
-        [problem] = self._errors.values()
-        said = (await self._texts("config"))[f"error.{problem}"].format(detail=self._detail)
+        said = (await self._texts("config"))[f"error.{self._failure}"].format(detail=self._detail)
         return self.async_show_menu(step_id=step, menu_options=options, description_placeholders={"problem": said})
 
     async def _common(self) -> dict[str, str]:
         return await self._texts("common")
 
     async def _texts(self, category: str) -> dict[str, str]:
-        texts = await async_get_translations(self.hass, self.hass.config.language, category, {DOMAIN})
-        prefix = f"component.{DOMAIN}.{category}."
-        return {key.removeprefix(prefix): text for key, text in texts.items()}
+        return await async_texts(self.hass, category)

@@ -10,6 +10,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.requirements import async_clear_install_history
 
 from .const import CONF_FOLDER, CONF_MODEL, DEFAULT_MODELS_FOLDER
+from .engine import Catalog
 from .flow_base import ModelFlow
 from .flow_forms import (
     FIELD_ENDPOINT,
@@ -23,7 +24,7 @@ from .flow_forms import (
 )
 from .hub import DEFAULT_ENDPOINT, HubError, list_model
 from .local_engine import REQUIREMENTS
-from .model_choice import Engine, ModelChoice, own_spec
+from .model_choice import Engine, ModelChoice, own_settings, own_spec
 from .model_store import Work, async_get_store
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class ModelFilesFlow(ModelFlow):
     async def async_step_own(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask what has to be known of a model that is not in the catalog."""
         if user_input is None:
-            return self.async_show_form(step_id="own", data_schema=own_form())
+            return self._form("own", own_form(self._asked.get("own") or self._default_own()))
+        self._asked["own"] = user_input
         # It gets its name with its place.
         self._choice = ModelChoice(self._engine, own_spec(OWN_MODEL, **user_input))
         return await self.async_step_source()
@@ -55,7 +57,7 @@ class ModelFilesFlow(ModelFlow):
         spec = self._chosen.spec
         return self.async_show_menu(
             step_id="source",
-            menu_options=["download", "folder", "hub"] if spec.id in self._catalog else ["hub", "folder"],
+            menu_options=["hub", "folder"] if self._chosen.is_own(self._catalog) else ["download", "folder", "hub"],
             description_placeholders={"model": spec.title, "size": str(spec.disk_mb)},
         )
 
@@ -68,28 +70,28 @@ class ModelFilesFlow(ModelFlow):
         """Ask where the model's files are."""
         if user_input is not None:
             folder = user_input[CONF_FOLDER].strip()
-            self._asked = {CONF_FOLDER: folder}
+            self._asked["folder"] = {CONF_FOLDER: folder}
             if await self.hass.async_add_executor_job(_inside, self.hass.config.config_dir, folder):
-                self._choice = replace(self._named(Path(folder).name), folder=folder)
+                self._choice = replace(self._named(Path(self.hass.config.path(folder)).name), folder=folder)
                 return await self.async_step_install()
             self._errors = {CONF_FOLDER: "folder_outside"}
         return self._form(
             "folder",
-            folder_form(self._asked.get(CONF_FOLDER) or self._default_folder()),
+            folder_form(self._asked.get("folder", {}).get(CONF_FOLDER) or self._default_folder()),
             {"model": self._chosen.spec.title, "config": self.hass.config.config_dir},
         )
 
     async def async_step_hub(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for a repository, and hold fast what it has now: later downloads are of exactly these files."""
         if user_input is not None:
-            self._asked = {name: value.strip() for name, value in user_input.items()}
+            self._asked["hub"] = asked = {name: value.strip() for name, value in user_input.items()}
             try:
-                self._choice = await self._find_on_hub(**self._asked)
+                self._choice = await self._find_on_hub(**asked)
             except HubError as err:
                 self._errors, self._detail = {"base": err.problem}, err.detail
             else:
                 return await self.async_step_install()
-        return self._form("hub", hub_form(self._asked or self._default_hub()))
+        return self._form("hub", hub_form(self._asked.get("hub") or self._default_hub()))
 
     # Fetch: work that belongs to the integration, and is only watched from here.
 
@@ -140,19 +142,22 @@ class ModelFilesFlow(ModelFlow):
 
     def _named(self, name: str) -> ModelChoice:
         """Name a model of the user's own after its place."""
-        spec = self._chosen.spec
-        return (
-            self._chosen if spec.id in self._catalog else replace(self._chosen, spec=replace(spec, id=name, title=name))
-        )
+        if not self._chosen.is_own(self._catalog):
+            return self._chosen
+        return replace(self._chosen, spec=replace(self._chosen.spec, id=name, title=name))
 
     def _default_model(self) -> str:
         if (known := self._of_entry()) and known.server is None:
-            return known.spec.id if known.spec.id in self._catalog else OWN_MODEL
+            return _name_of(known, self._catalog)
         return next(spec.id for spec in self._catalog.values() if spec.recommended)
+
+    def _default_own(self) -> dict[str, Any]:
+        known = self._of_entry()
+        return own_settings(known.spec) if known and known.server is None and known.is_own(self._catalog) else {}
 
     def _default_folder(self) -> str:
         known = self._of_entry()
-        if known and known.folder and known.spec.id == self._chosen.spec.id:
+        if known and known.folder and _name_of(known, self._catalog) == _name_of(self._chosen, self._catalog):
             return known.folder
         return f"{DEFAULT_MODELS_FOLDER}/{self._chosen.spec.id}"
 
@@ -163,6 +168,10 @@ class ModelFilesFlow(ModelFlow):
             FIELD_REVISION: file.revision if file else "main",
             FIELD_ENDPOINT: DEFAULT_ENDPOINT,
         }
+
+
+def _name_of(choice: ModelChoice, catalog: Catalog) -> str:
+    return OWN_MODEL if choice.is_own(catalog) else choice.spec.id
 
 
 def _inside(config_dir: str, folder: str) -> bool:

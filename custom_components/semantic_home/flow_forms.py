@@ -87,15 +87,19 @@ def model_label(spec: ModelSpec, engine: Engine, texts: Mapping[str, str]) -> st
     )
 
 
-def own_form() -> vol.Schema:
-    """Ask what cannot be read from a model's files."""
+def own_form(asked: Mapping[str, Any]) -> vol.Schema:
+    """Ask what cannot be read from a model's files. `asked` are the values to begin with."""
+
+    def required(field: str, default: Any = vol.UNDEFINED) -> vol.Required:
+        return vol.Required(field, default=asked.get(field, default))
+
     return vol.Schema(
         {
-            vol.Required(FIELD_DIMENSION): _number(1, 8192),
-            vol.Required(FIELD_POOLING, default=Pooling.MEAN): _select([Pooling.CLS, Pooling.MEAN], FIELD_POOLING),
-            vol.Required(FIELD_MAX_TOKENS, default=512): _number(8, 32768),
-            vol.Optional(FIELD_QUERY_PREFIX, default=""): TextSelector(),
-            vol.Optional(FIELD_PASSAGE_PREFIX, default=""): TextSelector(),
+            required(FIELD_DIMENSION): _number(1, 8192),
+            required(FIELD_POOLING, Pooling.MEAN): _select([Pooling.CLS, Pooling.MEAN], FIELD_POOLING),
+            required(FIELD_MAX_TOKENS, 512): _number(8, 32768),
+            _optional(FIELD_QUERY_PREFIX, asked): TextSelector(),
+            _optional(FIELD_PASSAGE_PREFIX, asked): TextSelector(),
         }
     )
 

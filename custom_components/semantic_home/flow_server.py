@@ -7,7 +7,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigFlowResult
 
 from .const import CONF_MODEL
-from .engine import Server, load_catalog
+from .engine import Server, ServerError, candidates, load_catalog
 from .flow_base import ModelFlow
 from .flow_forms import (
     FIELD_API_KEY,
@@ -33,26 +33,31 @@ class ServerFlow(ModelFlow):
     async def async_step_server(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where a server is, and which models it has."""
         self._engine = Engine.SERVER
+        known = self._server_of_entry()
         if user_input is not None:
+            self._asked["server"] = user_input
             server = Server(user_input[FIELD_URL].strip(), "", api_key=user_input.get(FIELD_API_KEY) or None)
+            if known and _leads_to(server.url, known) and server.api_key is None:
+                # Forms do not show a key that is known; left empty it stays.
+                server = replace(server, api_key=known.api_key)
             self._choice = ModelChoice(Engine.SERVER, own_spec("", 0, "remote"), server=server)
             self._server_models = await async_list_models(self.hass, server)
             return await self.async_step_server_model()
-        known = self._server_of_entry()
-        proposed = self._asked.get(FIELD_URL) or (known.url if known else "")
+        proposed = self._asked.get("server", {}).get(FIELD_URL) or (known.url if known else "")
         return self._form("server", server_form(proposed), {"example": _EXAMPLE})
 
     async def async_step_server_model(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which of the server's models, and how it wants to be asked."""
         if user_input is not None:
-            more = user_input[SECTION_MORE]
-            self._asked = {CONF_MODEL: user_input[CONF_MODEL].strip(), **more}
-            self._choice = self._served(self._asked)
-            return await self.async_step_load()
-        asked = self._asked or self._default_server_model()
+            asked = {CONF_MODEL: user_input[CONF_MODEL].strip(), **user_input[SECTION_MORE]}
+            self._asked["server_model"] = asked
+            if asked[CONF_MODEL]:
+                self._choice = self._served(asked)
+                return await self.async_step_load()
+            self._errors = {CONF_MODEL: "model_unnamed"}
         return self._form(
             "server_model",
-            server_model_form(self._server_models, asked),
+            server_model_form(self._server_models, self._asked.get("server_model") or self._default_server_model()),
             {"url": self._chosen.server.url if self._chosen.server else ""},
         )
 
@@ -74,7 +79,7 @@ class ServerFlow(ModelFlow):
 
     def _served(self, asked: Mapping[str, Any]) -> ModelChoice:
         spec = own_spec(
-            asked[CONF_MODEL], 0, "remote", asked.get(FIELD_QUERY_PREFIX, ""), asked.get(FIELD_PASSAGE_PREFIX, "")
+            asked[CONF_MODEL], 0, "remote", asked.get(FIELD_QUERY_PREFIX) or "", asked.get(FIELD_PASSAGE_PREFIX) or ""
         )
         if (server := self._chosen.server) is None:
             raise RuntimeError("The step that asks for the server comes first")
@@ -84,7 +89,12 @@ class ServerFlow(ModelFlow):
             passage_model=(asked.get(FIELD_PASSAGE_MODEL) or "").strip() or None,
             timeout=asked[FIELD_TIMEOUT],
         )
-        return ModelChoice(Engine.SERVER, spec, server=server)
+        known = self._of_entry()
+        signature = None
+        if known and known.server and _leads_to(server.url, known.server) and known.server.model == server.model:
+            # The same model is then known again, whatever else was changed.
+            signature = known.signature
+        return ModelChoice(Engine.SERVER, spec, server=server, signature=signature)
 
     def _server_of_entry(self) -> Server | None:
         known = self._of_entry()
@@ -101,3 +111,11 @@ class ServerFlow(ModelFlow):
             FIELD_PASSAGE_PREFIX: known.spec.passage_prefix,
             FIELD_TIMEOUT: known.server.timeout,
         }
+
+
+def _leads_to(url: str, known: Server) -> bool:
+    """Tell whether what the user typed may mean the address that is known."""
+    try:
+        return known.url in candidates(url)
+    except ServerError:
+        return False

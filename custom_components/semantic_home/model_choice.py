@@ -72,12 +72,17 @@ class ModelChoice:
             _vector(data.get(CONF_SIGNATURE)),
         )
 
+    def is_own(self, catalog: Catalog) -> bool:
+        """Tell whether the model is described by the user, and not by the catalog."""
+        known = catalog.get(self.spec.id)
+        return known is None or replace(self.spec, files=known.files) != known
+
     def to_data(self, catalog: Catalog) -> dict[str, Any]:
         """Write the data of an entry: what the catalog says is not repeated, so that it can be mended there."""
         data: dict[str, Any] = {CONF_ENGINE: self.engine, CONF_MODEL: self.spec.id}
         known = catalog.get(self.spec.id)
-        if known is None or replace(self.spec, files=known.files) != known:
-            data[CONF_SPEC] = _own(self.spec)
+        if self.is_own(catalog):
+            data[CONF_SPEC] = own_settings(self.spec)
         if self.folder is not None:
             data[CONF_FOLDER] = self.folder
         elif self.server is None:
@@ -87,8 +92,15 @@ class ModelChoice:
         if self.server is not None:
             data[CONF_SERVER] = asdict(self.server)
         if self.signature is not None:
-            data[CONF_SIGNATURE] = base64.b64encode(self.signature.astype("<f4").tobytes()).decode("ascii")
+            data[CONF_SIGNATURE] = self.signature_data
         return data
+
+    @property
+    def signature_data(self) -> str | None:
+        """The signature as an entry keeps it."""
+        if self.signature is None:
+            return None
+        return base64.b64encode(self.signature.astype("<f4").tobytes()).decode("ascii")
 
 
 def own_spec(  # noqa: PLR0913, PLR0917 - as many as a model has settings
@@ -121,7 +133,8 @@ def own_spec(  # noqa: PLR0913, PLR0917 - as many as a model has settings
     )
 
 
-def _own(spec: ModelSpec) -> dict[str, Any]:
+def own_settings(spec: ModelSpec) -> dict[str, Any]:
+    """Give what own_spec() was told, but for the name."""
     return {
         "dimension": spec.dimension,
         "pooling": str(spec.pooling),

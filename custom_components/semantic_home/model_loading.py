@@ -10,9 +10,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .const import CONF_DEVICE, CONF_EXACT, CONF_THREADS, DOMAIN
-from .engine import ComputeOptions, Encoder, EncoderWorker, HttpEncoder, NumPyEncoder
-from .engine.circuit_breaker import CircuitBreaker
-from .engine.session_transport import SessionTransport
+from .engine import (
+    CircuitBreaker,
+    ComputeOptions,
+    Encoder,
+    EncoderWorker,
+    HttpEncoder,
+    NumPyEncoder,
+    SessionTransport,
+)
 from .local_engine import open_encoder
 from .model_choice import Engine, ModelChoice
 from .model_store import async_get_store

@@ -1,7 +1,9 @@
 """The model of a loaded entry: brought up until it runs, asked, let go while nobody asks, reported when it fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
 
@@ -11,28 +13,37 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.requirements import RequirementsNotFound, async_clear_install_history
 
-from .const import CONF_IDLE_MINUTES, DEFAULT_IDLE_MINUTES, DOMAIN
+from .const import CONF_IDLE_MINUTES, CONF_SIGNATURE, DEFAULT_IDLE_MINUTES, DOMAIN
 from .engine import (
     Encoded,
     EncoderAuthError,
     EncoderChangedError,
     EncoderError,
     EncoderUnavailableError,
+    HttpEncoder,
     Lane,
+    ModelFilesError,
     Role,
+    RuntimeMissingError,
     load_catalog,
 )
 from .hub import HubError
 from .index import StoreError
 from .model_choice import Engine, ModelChoice
 from .model_loading import LoadedModel, async_load, compute_options
+from .model_store import async_get_store
+from .problems import async_problem_text
 
 _LOGGER = logging.getLogger(__name__)
 
 # After a failure that may pass by itself: a folder that is put back, a disk that has room again.
 RETRY_SECONDS = 300
 _IDLE_CHECK = timedelta(minutes=1)
+# So long a query waits for a model that did not answer the last time.
+_IMPATIENT_SECONDS = 1.0
+
 ISSUE_MODEL = "model_failed"
+ISSUE_ENGINE = "engine_replaced"
 
 # What may go wrong on the way to a model that runs, and is expected to.
 _FAILURES = (EncoderError, HubError, RequirementsNotFound, StoreError, OSError)
@@ -50,12 +61,22 @@ class ModelRunner:
         self._model: LoadedModel | None = None
         self._ready = False
         self._answers = True
+        self._reloading = False
+        self._reported = ""
+        # Set, but for as long as somebody else needs the memory.
+        self._free = asyncio.Event()
+        self._free.set()
         self._end_idle_check: CALLBACK_TYPE | None = None
 
     @property
     def ready(self) -> bool:
         """Whether the model can be asked; it may have to be loaded again for that."""
         return self._ready
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answered when it was asked last."""
+        return self._ready and self._answers
 
     @property
     def model_id(self) -> str | None:
@@ -70,6 +91,8 @@ class ModelRunner:
             async_clear_install_history(self._hass)
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         self._ready = True
+        self._report_engine()
+        await async_get_store(self._hass).async_keep_only(self._choice)
         if self._choice and self._choice.engine is not Engine.SERVER:
             self._end_idle_check = async_track_time_interval(
                 self._hass, self._unload_if_idle, _IDLE_CHECK, cancel_on_shutdown=True
@@ -87,21 +110,36 @@ class ModelRunner:
             self._model = None
             await model.worker.stop()
 
-    async def async_unload(self) -> None:
-        """Let go of the model's memory; the next question loads it again."""
-        if self._model is not None:
-            await self._model.worker.unload()
+    @asynccontextmanager
+    async def async_lend_memory(self) -> AsyncGenerator[None]:
+        """Do without the model for a while: indexing waits, and names answer."""
+        self._free.clear()
+        try:
+            if self._model is not None:
+                await self._model.worker.unload()
+            yield
+        finally:
+            self._free.set()
 
     async def async_encode(
         self, texts: Sequence[str], role: Role, lane: Lane = Lane.INTERACTIVE, within: float | None = None
     ) -> Encoded:
-        """Encode, as EncoderWorker.encode does. Raises EncoderError, also while there is no model."""
+        """Encode, as EncoderWorker.encode does. Raises EncoderError, also while there is no model.
+
+        While the model does not answer, a query waits for a moment only.
+        """
+        if lane is Lane.BULK:
+            await self._free.wait()
+        elif not self._free.is_set():
+            raise EncoderUnavailableError("its memory is needed elsewhere for a moment")
         if self._model is None:
             raise EncoderError("no model")
+        if within is not None and not self._answers:
+            within = min(within, _IMPATIENT_SECONDS)
         try:
             encoded = await self._model.worker.encode(texts, role, lane, within)
         except EncoderError as err:
-            await self._note_failure(err)
+            self._note_failure(err)
             raise
         self._note_answer()
         return encoded
@@ -112,13 +150,23 @@ class ModelRunner:
         """Try once; None, and the failure is reported, when it does not work."""
         try:
             return (await self._bring_up(prepare),)
+        except EncoderAuthError as err:
+            self._entry.async_start_reauth(self._hass)
+            self._log_once(str(err))
+            self._changed()
         except _FAILURES as err:
-            _LOGGER.error("The model does not run, names alone answer until it does: %s", err)
-            self._report(err, str(err))
+            self._log_once(str(err))
+            await self._report(err)
         except Exception as err:
             _LOGGER.exception("The model does not run, names alone answer until it does")
-            self._report(err, f"{type(err).__name__}: {err}")
+            await self._report(err)
         return None
+
+    def _log_once(self, failure: str) -> None:
+        """Say what is wrong when it is another thing than the last time; it may go on for days."""
+        level = logging.DEBUG if failure == self._reported else logging.ERROR
+        self._reported = failure
+        _LOGGER.log(level, "The model does not run, names alone answer until it does: %s", failure)
 
     async def _bring_up[Result](self, prepare: Callable[[ModelChoice, LoadedModel], Awaitable[Result]]) -> Result:
         catalog = await self._hass.async_add_executor_job(load_catalog)
@@ -126,6 +174,7 @@ class ModelRunner:
         if self._choice is None:
             raise EncoderError("The entry names no model")
         self._model = await async_load(self._hass, self._choice, compute_options(self._entry.options))
+        self._learn_signature(self._choice, self._model)
         try:
             return await prepare(self._choice, self._model)
         except BaseException:
@@ -138,44 +187,69 @@ class ModelRunner:
         if minutes and self._model is not None and await self._model.worker.unload_if_idle(minutes * 60):
             _LOGGER.debug("Nobody has asked for %s minutes, the model's memory was given back", minutes)
 
-    async def _note_failure(self, err: EncoderError) -> None:
+    def _learn_signature(self, choice: ModelChoice, model: LoadedModel) -> None:
+        """Know the server's model again at the next start, if it is another one now."""
+        encoder = model.encoder
+        if isinstance(encoder, HttpEncoder) and encoder.signature is not choice.signature:
+            learnt = replace(choice, signature=encoder.signature).signature_data
+            self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_SIGNATURE: learnt})
+
+    @callback
+    def _note_failure(self, err: EncoderError) -> None:
         """Say once that the model is silent, not at every question; ask for a new key, or load what has changed."""
         if isinstance(err, EncoderAuthError):
             self._entry.async_start_reauth(self._hass)
-        elif isinstance(err, EncoderChangedError):
+        elif isinstance(err, EncoderChangedError | ModelFilesError | RuntimeMissingError) and not self._reloading:
+            # Another model, or none where there was one: from the beginning, download and report included.
+            self._reloading = True
             self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
-        if not isinstance(err, EncoderUnavailableError):
+        if not isinstance(err, EncoderUnavailableError) or self._model is None:
             return
         if self._answers:
             self._answers = False
-            _LOGGER.warning("The model cannot be reached, names alone answer meanwhile: %s", err)
-        # Whatever answers next has to show first that it is the same model.
-        await self.async_unload()
+            _LOGGER.warning("The model does not answer, names alone do meanwhile: %s", err)
+            self._changed()
+        if self._choice and self._choice.engine is Engine.SERVER:
+            # Whatever answers next has to show first that it is the same model.
+            self._model.worker.renew()
 
     @callback
     def _note_answer(self) -> None:
         if not self._answers:
             self._answers = True
             _LOGGER.info("The model answers again")
+            self._changed()
 
-    def _report(self, err: Exception, detail: str) -> None:
+    @callback
+    def _report_engine(self) -> None:
+        """Tell the user that another engine had to take the place of the chosen one, with a way to try again."""
+        if self._choice is None or self._model is None or self._model.engine is self._choice.engine:
+            ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENGINE)
+        else:
+            self._create_issue(ISSUE_ENGINE, ISSUE_ENGINE, ir.IssueSeverity.WARNING, {})
+
+    async def _report(self, err: Exception) -> None:
         """Tell the user what keeps the model from running, with a way to try again at once."""
-        if isinstance(err, EncoderAuthError):
-            self._entry.async_start_reauth(self._hass)
+        detail = await async_problem_text(self._hass, err)
+        self._create_issue(ISSUE_MODEL, _issue_text(err), ir.IssueSeverity.ERROR, {"detail": detail})
+        self._changed()
+
+    def _create_issue(self, issue: str, text: str, severity: ir.IssueSeverity, placeholders: dict[str, str]) -> None:
         ir.async_create_issue(
             self._hass,
             DOMAIN,
-            ISSUE_MODEL,
+            issue,
             is_fixable=True,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key=_issue_text(err),
-            translation_placeholders={"detail": detail},
+            severity=severity,
+            translation_key=text,
+            translation_placeholders=placeholders,
             data={"entry_id": self._entry.entry_id},
         )
-        self._changed()
 
 
 def _issue_text(err: Exception) -> str:
     if isinstance(err, HubError):
         return "download_failed"
+    if isinstance(err, RequirementsNotFound | RuntimeMissingError):
+        return "packages_missing"
     return "server_failed" if isinstance(err, EncoderUnavailableError) else "model_failed"

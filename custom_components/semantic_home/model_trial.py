@@ -1,5 +1,6 @@
 """A model tried before it is trusted: loaded beside nothing else, asked known questions, and let go again."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from homeassistant.core import HomeAssistant
@@ -22,23 +23,26 @@ class Trial:
     examination: Examination
 
 
+# With these an address without the path that servers usually have may be what was meant.
+_WRONG_ADDRESS = frozenset({"server_not_found", "server_not_embeddings"})
+
+
 async def async_try(hass: HomeAssistant, choice: ModelChoice, options: ComputeOptions) -> Trial:
     """Load the model, examine it and let it go. Raises what async_load raises."""
-    await _make_room(hass)
-    if choice.server is None:
-        return await _try(hass, choice, options)
-    *first, last = candidates(choice.server.url)
-    for url in first:
-        try:
-            return await _try(hass, _at(choice, url), options)
-        except ServerError as err:
-            # An address without the path that servers usually have: the next one may be what was meant.
-            if err.problem not in _WRONG_ADDRESS:
-                raise
-    return await _try(hass, _at(choice, last), options)
-
-
-_WRONG_ADDRESS = frozenset({"server_not_found", "server_not_embeddings"})
+    async with AsyncExitStack() as stack:
+        # Two models at once may be more than the machine has memory for.
+        for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+            await stack.enter_async_context(entry.runtime_data.async_lend_memory())
+        if choice.server is None:
+            return await _try(hass, choice, options)
+        *first, last = candidates(choice.server.url)
+        for url in first:
+            try:
+                return await _try(hass, _at(choice, url), options)
+            except ServerError as err:
+                if err.problem not in _WRONG_ADDRESS:
+                    raise
+        return await _try(hass, _at(choice, last), options)
 
 
 async def _try(hass: HomeAssistant, choice: ModelChoice, options: ComputeOptions) -> Trial:
@@ -55,11 +59,4 @@ async def _try(hass: HomeAssistant, choice: ModelChoice, options: ComputeOptions
 
 
 def _at(choice: ModelChoice, url: str) -> ModelChoice:
-    # Another address is another server: what was learnt of the first does not hold for it.
-    return replace(choice, server=replace(choice.server, url=url), signature=None) if choice.server else choice
-
-
-async def _make_room(hass: HomeAssistant) -> None:
-    """Two models at once may be more than the machine has memory for; the running one loads again when it is asked."""
-    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
-        await entry.runtime_data.async_unload_model()
+    return replace(choice, server=replace(choice.server, url=url)) if choice.server else choice

@@ -6,6 +6,11 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, Rep
 from homeassistant.core import HomeAssistant
 from homeassistant.requirements import async_clear_install_history
 
+from .engine import EncoderError, load_catalog
+from .hub import HubError
+from .model_choice import ModelChoice
+from .model_store import async_get_store
+
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
@@ -26,5 +31,18 @@ class TryAgainFlow(ConfirmRepairFlow):
         if user_input is not None:
             # Else Home Assistant would not even try to install again what it failed to install once.
             async_clear_install_history(self.hass)
+            await self._distrust()
             self.hass.config_entries.async_schedule_reload(self._entry_id)
         return await super().async_step_confirm(user_input)
+
+    async def _distrust(self) -> None:
+        """Have a downloaded model looked through: it may be spoilt where nobody looks at a start."""
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        catalog = await self.hass.async_add_executor_job(load_catalog)
+        try:
+            choice = ModelChoice.from_data(entry.data, catalog) if entry else None
+            if choice is not None and choice.server is None and choice.folder is None:
+                await async_get_store(self.hass).async_distrust(choice)
+        except EncoderError, HubError:
+            # What is wrong will be reported when it is loaded.
+            return

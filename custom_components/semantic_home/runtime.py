@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 import logging
@@ -39,6 +40,7 @@ from .matching import Background, MatchRequest, MatchResult
 from .model_choice import ModelChoice
 from .model_loading import LoadedModel
 from .model_runner import ISSUE_MODEL, RETRY_SECONDS, ModelRunner
+from .model_store import async_get_store
 from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -102,7 +104,7 @@ class SemanticHome:
     @property
     def degraded(self) -> bool:
         """Whether answers are less than they will be: no model, or vectors still to be made."""
-        return not self._model.ready or not self._status.complete
+        return not self._model.answers or not self._status.complete
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -118,7 +120,9 @@ class SemanticHome:
         self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
         await self._refresh_status()
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
-        if self._entry.data.get(CONF_MODEL):
+        if self._entry.data.get(CONF_MODEL) is None:
+            await async_get_store(self._hass).async_keep_only(None)
+        else:
             self._encoder_task = self._entry.async_create_background_task(
                 self._hass, self._run_encoder(), f"{DOMAIN} encoder"
             )
@@ -144,7 +148,7 @@ class SemanticHome:
         result = await self._in_thread(self._open_index.match, request, limits, vector)
         return MatchAnswer(
             result=result,
-            model=self.model,
+            model=None if vector is None else self.model,
             generation=self._status.generation,
             degraded=vector is None or self.degraded,
             took_ms=(time.monotonic() - started) * 1000,
@@ -157,9 +161,9 @@ class SemanticHome:
         # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
         return (await self._model.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
 
-    async def async_unload_model(self) -> None:
-        """Let go of the model's memory until somebody asks again."""
-        await self._model.async_unload()
+    def async_lend_memory(self) -> AbstractAsyncContextManager[None]:
+        """Do without the model for a while."""
+        return self._model.async_lend_memory()
 
     async def async_rebuild(self) -> IndexStatus:
         """Read the home again and make all vectors anew; the vectors follow in the background."""
@@ -187,7 +191,7 @@ class SemanticHome:
             self._texts_waiting.clear()
             try:
                 await self._embed_missing(generation)
-            except EncoderUnavailableError:
+            except EncoderUnavailableError, EncoderChangedError:
                 # Said once already, by whoever asked the model.
                 await self._embed_later()
             except Exception:
@@ -289,8 +293,7 @@ def _stamp(choice: ModelChoice, encoder: Encoder) -> Stamp:
     return Stamp(
         model_id=spec.id,
         revision=encoder.revision,
-        # Of the user's own files the revision alone tells how they were rounded.
-        precision=spec.precision if choice.folder is None else "local",
+        precision=spec.precision,
         pooling=spec.pooling,
         query_prefix=spec.query_prefix,
         passage_prefix=spec.passage_prefix,

@@ -35,7 +35,12 @@ async def _list_models(hass: HomeAssistant, url: str, key: str | None) -> list[s
         ) as response:
             if not response.ok:
                 return []
-            return _names(json.loads(await response.content.read(_LARGEST_ANSWER)))
+            body = bytearray()
+            async for part in response.content.iter_any():
+                body += part
+                if len(body) > _LARGEST_ANSWER:
+                    return []
+            return _names(json.loads(body))
     except ClientError, TimeoutError, ValueError, RecursionError:
         # Only a convenience: the user can type the name, and the trial will tell what is wrong.
         return []

@@ -210,5 +210,5 @@ async def test_a_lost_cache_is_fetched_again(house: House, hub: HubServer):
 
 def test_only_what_was_to_be_expected_is_in_the_log(house: House):
     house.stop()
-    unexpected = [line for line in house.complaints if "cannot be reached" not in line and "does not run" not in line]
+    unexpected = [line for line in house.complaints if "does not answer" not in line and "does not run" not in line]
     assert "\n".join(unexpected) == ""

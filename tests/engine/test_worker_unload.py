@@ -125,7 +125,7 @@ async def worker(house: House) -> AsyncGenerator[EncoderWorker]:
     house.loading.set()
     await started.stop()
     assert not started._thread.is_alive()
-    assert not started.busy and not started.loaded
+    assert not started.loaded
     assert [encoder.closed for encoder in house.made] == [1] * len(house.made)
 
 
@@ -288,41 +288,6 @@ async def test_between_two_pieces_the_thread_has_nothing_to_do_and_does_not_unlo
     assert len(house.made) == 1
 
 
-async def test_busy_and_idle(worker: EncoderWorker, house: House) -> None:
-    assert (worker.busy, worker.idle_since) == (False, 0)
-    house.gate.clear()
-    asked = _ask(worker, "1")
-    await _until(house.entered)
-    house.now = 5
-    assert (worker.busy, worker.idle_since) == (True, None)
-    asked.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asked
-    # Nobody waits any more, but it still runs.
-    assert worker.busy
-    house.now = 7
-    house.gate.set()
-    await worker.encode(["2"], Role.QUERY)
-    await worker.unload()
-    assert worker._last_asked == 7
-
-
-async def test_busy_while_it_loads(house: House) -> None:
-    house.loading.clear()
-    worker = EncoderWorker(house.make, "test-encoder", clock=lambda: house.now)
-    assert not worker.busy
-    starting = _start(worker.start())
-    assert worker.busy and not worker.loaded
-    unloading = _start(worker.unload())
-    assert not await worker.unload_if_idle(0)
-    house.loading.set()
-    await starting
-    # It was asked for while it loaded: behind that it is done.
-    await unloading
-    assert not worker.loaded
-    await worker.stop()
-
-
 async def test_unloads_when_nobody_has_asked_for_long(worker: EncoderWorker, house: House) -> None:
     house.now = 10
     await worker.encode(["1"], Role.QUERY)
@@ -458,7 +423,7 @@ async def test_too_many_do_not_keep_it(worker: EncoderWorker, house: House) -> N
     house.gate.set()
     await asyncio.gather(*asked)
     await unloading
-    assert not worker.busy and not worker.loaded
+    assert not worker.loaded
 
 
 async def test_encoder_that_does_not_close(
@@ -599,3 +564,12 @@ async def test_anything_in_any_order(house: House) -> None:
     await worker.stop()
     assert house.open_encoders == 0
     assert len(house.made) > 10
+
+
+async def test_renewed_it_is_made_again_before_the_next_request(worker: EncoderWorker, house: House) -> None:
+    await worker.encode(["1"], Role.QUERY)
+    worker.renew()
+    await worker.encode(["2"], Role.QUERY)
+    await worker.encode(["3"], Role.QUERY)
+    assert [encoder.calls for encoder in house.made] == [[("1",)], [("2",), ("3",)]], "once, not at every request"
+    assert house.open_encoders == 1

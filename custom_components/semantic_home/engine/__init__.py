@@ -1,6 +1,7 @@
 """Text to vectors. Knows models and hardware, nothing of Home Assistant."""
 
 from .catalog import Catalog, ModelFile, ModelSpec, Pooling, load_catalog
+from .circuit_breaker import CircuitBreaker
 from .compute import ComputeOptions
 from .embedding_server import Server, ServerError, candidates
 from .encoder import (
@@ -16,14 +17,17 @@ from .encoder import (
     RuntimeMissingError,
 )
 from .http_encoder import HttpEncoder
+from .model_folder import ModelFolder
 from .numpy_encoder import NumPyEncoder
 from .openvino_encoder import OpenVINOEncoder, available_devices
 from .probe import Examination, UnfitModelError, examine
 from .query_cache import QueryCache, QueryKey
+from .session_transport import SessionTransport
 from .worker import EncoderChangedError, EncoderWorker, Lane
 
 __all__ = [
     "Catalog",
+    "CircuitBreaker",
     "ComputeOptions",
     "Encoded",
     "Encoder",
@@ -39,6 +43,7 @@ __all__ = [
     "Lane",
     "ModelFile",
     "ModelFilesError",
+    "ModelFolder",
     "ModelSpec",
     "NumPyEncoder",
     "OpenVINOEncoder",
@@ -49,6 +54,7 @@ __all__ = [
     "RuntimeMissingError",
     "Server",
     "ServerError",
+    "SessionTransport",
     "UnfitModelError",
     "available_devices",
     "candidates",

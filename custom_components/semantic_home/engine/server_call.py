@@ -1,6 +1,7 @@
 """Requests to a server that may be busy, away or gone: tries again, gives up in time, and leaves it alone."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 import random
 import threading
 from typing import Any
@@ -9,7 +10,7 @@ from .circuit_breaker import CircuitBreaker
 from .embedding_server import Server, ServerError, ServerUnreachableError, candidates
 from .embeddings_api import refusal
 from .encoder import EncoderClosedError
-from .transport import Transport, TransportClosedError, TransportError
+from .transport import Response, Transport, TransportClosedError, TransportError
 
 _RETRIES = 2
 _FIRST_DELAY = 0.25
@@ -109,13 +110,13 @@ class ServerCall:
             raise ServerUnreachableError(str(err)) from err
         if self._interrupted.is_set():
             raise EncoderClosedError
+        response = self._without_key(response)
         if error := refusal(response):
-            raise self._without_key(error)
+            raise error
         return response.body
 
-    def _without_key(self, error: ServerError) -> ServerError:
-        """Strike out the key, which some servers repeat in what they say."""
-        if self._key and self._key in error.detail:
-            error.detail = error.detail.replace(self._key, "***")
-            error.args = (f"{error.problem}: {error.detail}",)
-        return error
+    def _without_key(self, response: Response) -> Response:
+        """Strike out the key, which some servers repeat in what they say, with whatever status they say it."""
+        if not self._key:
+            return response
+        return replace(response, body=response.body.replace(self._key.encode(), b"***"))

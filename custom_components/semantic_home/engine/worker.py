@@ -23,7 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from .encoder import Encoded, Encoder, EncoderBusyError, EncoderClosedError, EncoderError, Role
+from .encoder import (
+    Encoded,
+    Encoder,
+    EncoderBusyError,
+    EncoderClosedError,
+    EncoderError,
+    EncoderUnavailableError,
+    Role,
+)
 from .memory import return_freed
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,7 +46,7 @@ _BULK_PIECE_TIME = 0.03
 _BULK_PIECE_TEXTS = 2.0
 
 
-class EncoderTimeoutError(EncoderError):
+class EncoderTimeoutError(EncoderUnavailableError):
     """The request was not answered within the time its caller gave it."""
 
 
@@ -84,6 +92,7 @@ class EncoderWorker:
         (seconds) times the bulk pieces, to cut the next ones by, and for how long nobody has asked.
         """
         self._interrupt = interrupt
+        self._outdated = False
         self._make_encoder = make_encoder
         self._clock = clock
         self._encoder: Encoder | None = None
@@ -93,7 +102,6 @@ class EncoderWorker:
         self._identity: tuple[str, int] | None = None
         # Calls of encode() that have not returned. The thread's own work goes on when a caller has given up.
         self._calls = 0
-        self._at_work = False
         self._last_asked = clock()
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -112,7 +120,6 @@ class EncoderWorker:
         """Load the encoder and return it, for its properties only. Raises what loading raises."""
         if self._stopped:
             raise EncoderClosedError
-        self._at_work = True
         # From now on a cancelled caller cannot cancel it: the thread will have an encoder to hand over, or to close.
         self._ready.set_running_or_notify_cancel()
         self._thread.start()
@@ -142,15 +149,9 @@ class EncoderWorker:
         """Whether the encoder is in memory now."""
         return self._encoder is not None
 
-    @property
-    def busy(self) -> bool:
-        """Whether something waits or runs: loading, a call of encode() from its first to its last piece."""
-        return self._calls > 0 or self._at_work
-
-    @property
-    def idle_since(self) -> float | None:
-        """When the last request was done, by the worker's clock; None while it is busy."""
-        return None if self.busy else self._last_asked
+    def renew(self) -> None:
+        """Make the encoder anew before the next request, which has to show then that it is the same model."""
+        self._outdated = True
 
     async def unload(self) -> None:
         """Close the encoder and give its memory back, as soon as nothing waits or runs; the thread stays.
@@ -247,11 +248,11 @@ class EncoderWorker:
         try:
             encoder = self._load()
         except BaseException as err:  # noqa: BLE001 - it belongs to whoever waits for the start
-            self._stopped, self._at_work = True, False
+            self._stopped = True
             self._ready.set_exception(err)
             self._fail_waiting()
             return
-        self._last_asked, self._at_work = self._clock(), False
+        self._last_asked = self._clock()
         self._ready.set_result(encoder)
         try:
             self._serve()
@@ -285,13 +286,11 @@ class EncoderWorker:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()).lane is not Lane.STOP:
-            self._at_work = True
             if job.lane is Lane.UNLOAD:
                 self._answer_unload(job)
             else:
                 self._answer_texts(job)
                 self._last_asked = self._clock()
-            self._at_work = False
 
     def _answer_unload(self, job: _Job) -> None:
         """Unload, unless somebody is about to ask for more, or has asked since the caller looked."""
@@ -304,6 +303,9 @@ class EncoderWorker:
 
     def _answer_texts(self, job: _Job) -> None:
         jobs = [waiting for waiting in self._with_its_like(job) if waiting.answer.set_running_or_notify_cancel()]
+        if self._outdated:
+            self._outdated = False
+            self._close()
         if not jobs or (encoder := self._encoder or self._load_again(jobs)) is None:
             return
         if job.lane is Lane.BULK:

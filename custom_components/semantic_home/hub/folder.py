@@ -44,6 +44,17 @@ def forget(folder: Path) -> None:
                 shutil.rmtree(path)
 
 
+def distrust(folder: Path) -> None:
+    """Take a model out of use: the next download hashes its files, and fetches those that are spoilt.
+
+    A model that runs keeps its files open. Raises HubError `folder_unwritable`.
+    """
+    with disk_errors():
+        if folder.exists():
+            shutil.rmtree(_partial(folder), ignore_errors=True)
+            folder.rename(_partial(folder))
+
+
 def prepare(folder: Path, files: Sequence[ModelFile]) -> list[Part]:
     """Take up what an earlier download left, and make room for the rest. Raises HubError `no_space`, and OSError."""
     partial = _partial(folder)

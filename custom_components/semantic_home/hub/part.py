@@ -49,7 +49,7 @@ class Part:
 
     def open(self) -> None:
         """Open the file, and make it when there is none."""
-        self._stream = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
+        self._open()
         if self._done > self.file.size:
             self.restart()
 
@@ -72,9 +72,10 @@ class Part:
             rest = rest[written:]
 
     def restart(self) -> None:
-        """Drop what there is."""
-        self._opened.truncate(0)
-        self._opened.seek(0)
+        """Drop what there is, for a new file: a model that runs may have the old one mapped."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+        self._open()
         self._digest = _digest(self.file)
         self._done = self._hashed = 0
 
@@ -94,6 +95,9 @@ class Part:
         """Close the file; may be called more than once."""
         if self._stream:
             self._stream.close()
+
+    def _open(self) -> None:
+        self._stream = FileIO(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+")
 
     @property
     def _opened(self) -> FileIO:
