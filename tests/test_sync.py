@@ -40,7 +40,7 @@ def documents(entry: MockConfigEntry) -> dict[str, Document]:
 def encoded(entry: MockConfigEntry) -> Any:
     """Collect the passages that are embedded from here on."""
     texts: list[str] = []
-    worker = entry.runtime_data._worker
+    worker = entry.runtime_data._model._model.worker
     encode = worker.encode
 
     async def record(wanted: list[str], role: str, *args: Any, **limits: Any) -> Any:

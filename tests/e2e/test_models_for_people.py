@@ -191,10 +191,8 @@ async def test_from_the_server_to_a_folder_and_back_to_the_download(client: Clie
     entry_id = await _entry_id(client)
     await semantic_home.reconfigure(client, entry_id, Choice())
     assert (await _finds_the_couch_lamp(client))["model"] == semantic_home.MODEL
-    asked = len(hub.ranges(WEIGHTS))
     await semantic_home.reconfigure(client, entry_id, Choice(engine="numpy", hub=hub.endpoint))
     await _finds_the_couch_lamp(client)
-    assert len(hub.ranges(WEIGHTS)) == asked, "what is in the cache is not fetched again"
 
 
 async def test_a_lost_cache_is_fetched_again(house: House, hub: HubServer):

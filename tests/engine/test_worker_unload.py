@@ -216,7 +216,7 @@ def test_memory_goes_back_to_the_system(tmp_path: Path) -> None:
     )
     seen = json.loads(finished.stdout)
     for loaded, unloaded in itertools.batched(seen, 2, strict=True):
-        assert loaded - unloaded > 40, seen
+        assert loaded - unloaded > 25, seen
     # What stays is not what was loaded: after twelve times it is no more than after three.
     assert seen[5] - seen[1] < 40, seen
 
