@@ -8,7 +8,15 @@ from typing import override
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from custom_components.semantic_home.index import Changes, Counts, Document, Generation, IndexStore, Stamp
+from custom_components.semantic_home.index import (
+    Changes,
+    Counts,
+    Document,
+    Generation,
+    GenerationState,
+    IndexStore,
+    Stamp,
+)
 
 from .common import OTHER, STAMP, THIRD, vector
 
@@ -112,6 +120,28 @@ class StoreMachine(RuleBasedStateMachine):
         if stamp != current:
             self.vectors = {current: self.vectors[current], stamp: self.vectors.get(stamp, {})}
 
+    @rule(stamp=st.sampled_from([STAMP, OTHER, THIRD]))
+    def build_and_swap(self, stamp: Stamp) -> None:
+        current = self.generation.stamp
+        building = self.store.prepare(stamp)
+        missing = self.store.missing_texts(building.id, 1_000)
+        self.store.put_vectors(building.id, dict.fromkeys(missing, vector(0.5, 0.25, -1)))
+        self.generation = self.store.swap(building.id)
+        kept = self.vectors.get(stamp, {}) | dict.fromkeys(missing, (0.5, 0.25, -1.0))
+        # What was retired before has gone, unless it is what came back.
+        self.vectors = ({current: self.vectors[current]} if stamp != current else self.vectors) | {stamp: kept}
+
+    @rule()
+    def roll_back(self) -> None:
+        retired = [stamp for stamp in self.vectors if stamp != self.generation.stamp]
+        if retired:
+            self.generation = self.store.rollback()
+            assert [self.generation.stamp] == retired
+
+    @rule(pages=st.integers(1, 5))
+    def reclaim(self, pages: int) -> None:
+        self.store.reclaim(pages)
+
     @rule()
     def clear_vectors(self) -> None:
         assert self.store.clear_vectors(self.generation.id) == len(self.vectors[self.generation.stamp])
@@ -133,6 +163,12 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def same_documents(self) -> None:
         assert self.store.documents() == [self.documents[key] for key in sorted(self.documents)]
+
+    @invariant()
+    def same_generations(self) -> None:
+        states = {generation.stamp: generation.state for generation in self.store.generations()}
+        expected = dict.fromkeys(self.vectors, GenerationState.RETIRED)
+        assert states == expected | {self.generation.stamp: GenerationState.ACTIVE}
 
     @invariant()
     def same_vectors(self) -> None:

@@ -1,14 +1,22 @@
 """What the home is made of and the vectors that stand for it: kept in SQLite, searched in memory."""
 
+from .ancestor import read_ancestor
+from .jsonl import read_jsonl, write_jsonl
+from .knowledge import KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
 from .model import (
     Changes,
     Counts,
+    Damage,
     Document,
     Generation,
     GenerationState,
+    HeldError,
+    IncompleteGenerationError,
     JsonValue,
     Key,
     NewerSchemaError,
+    NoKnowledgeTableError,
+    NoPreviousGenerationError,
     Stamp,
     StoreError,
     UnknownGenerationError,
@@ -17,18 +25,31 @@ from .search import Hit, VectorIndex
 from .store import IndexStore
 
 __all__ = [
+    "KIND_KNOWLEDGE",
+    "BadRow",
     "Changes",
     "Counts",
+    "Damage",
     "Document",
     "Generation",
     "GenerationState",
+    "HeldError",
     "Hit",
+    "ImportCounts",
+    "IncompleteGenerationError",
     "IndexStore",
     "JsonValue",
     "Key",
+    "Knowledge",
     "NewerSchemaError",
+    "NoKnowledgeTableError",
+    "NoPreviousGenerationError",
     "Stamp",
     "StoreError",
     "UnknownGenerationError",
     "VectorIndex",
+    "knowledge_id",
+    "read_ancestor",
+    "read_jsonl",
+    "write_jsonl",
 ]

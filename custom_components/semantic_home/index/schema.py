@@ -1,6 +1,7 @@
 """The tables. A change here needs a migration beside it; the tests compare the two."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import override
 
@@ -18,7 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator
 
-from .model import GenerationState, JsonValue
+from .model import GenerationState, JsonValue, Stamp
+
+STAMP_COLUMNS = tuple(field.name for field in fields(Stamp))
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -82,22 +85,12 @@ class ViewRow(Base):
 
 
 class GenerationRow(Base):
-    """A generation of vectors, of which one at most is active."""
+    """A generation of vectors: one at most of each state and stamp, those aside whose vectors are being deleted."""
 
     __tablename__ = "generation"
     __table_args__ = (
-        UniqueConstraint(
-            "model_id",
-            "revision",
-            "precision",
-            "pooling",
-            "query_prefix",
-            "passage_prefix",
-            "template_version",
-            "dimension",
-            name="uq_generation_stamp",
-        ),
-        Index("uq_generation_active", "state", unique=True, sqlite_where=text("state = 'active'")),
+        Index("uq_generation_stamp", *STAMP_COLUMNS, unique=True, sqlite_where=text("state != 'removed'")),
+        Index("uq_generation_state", "state", unique=True, sqlite_where=text("state != 'removed'")),
         # An id must never come back: vectors still being computed for a removed generation would end up in the new one.
         {"sqlite_autoincrement": True},
     )
@@ -139,3 +132,16 @@ class VectorRow(Base):
     dense: Mapped[bytes]
     sparse: Mapped[bytes | None]
     multivector: Mapped[bytes | None]
+
+
+class BackgroundRow(Base):
+    """What a generation's model made of the background sentences, all in one row because they are read together.
+
+    Vectors: little-endian float32, (sentences, dimension).
+    """
+
+    __tablename__ = "background"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
+    sentences_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    vectors: Mapped[bytes]

@@ -1,8 +1,10 @@
 """Exact search over vectors in memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import accumulate
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,22 @@ class VectorIndex:
         if kind not in self._kinds:
             self._kinds[kind] = _Kind(self.dimension)
         self._kinds[kind].put(source_id, rows)
+
+    def load(self, kind: str, source_ids: Sequence[str], views: Sequence[int], matrix: NDArray[np.float32]) -> None:
+        """Take over a matrix as all documents of a kind, in place of any there are.
+
+        Its rows are float32, L2-normalised and in the order of the documents, of which each has so many views, one at
+        least. Nothing is copied: the caller must not write to it any more. Raises ValueError as `put` does, or when
+        the documents are not distinct.
+        """
+        if matrix.shape != (sum(views), self.dimension) or matrix.dtype != np.float32 or len(views) != len(source_ids):
+            raise ValueError(f"Expected a float32 matrix of shape {(sum(views), self.dimension)}, got {matrix.shape}")
+        if len(set(source_ids)) != len(source_ids) or min(views, default=1) < 1:
+            raise ValueError("A document is there twice, or without views")
+        # In pieces, for the answer takes a byte for every component.
+        if not all(np.isfinite(matrix[start : start + 4096]).all() for start in range(0, len(matrix), 4096)):
+            raise ValueError("A vector has components that are not finite")
+        self._kinds[kind] = _Kind.of(source_ids, views, matrix)
 
     def remove(self, kind: str, source_id: str) -> None:
         """Forget a document; does nothing when it is not there."""
@@ -122,6 +140,19 @@ class _Kind:
         self._matrix = np.empty((_FIRST_ROWS, dimension), np.float32)
         self._owners = np.empty(_FIRST_ROWS, np.intp)  # by row, its slot
 
+    @classmethod
+    def of(cls, source_ids: Sequence[str], views: Sequence[int], matrix: NDArray[np.float32]) -> Self:
+        kind = cls(matrix.shape[1])
+        kind.source_ids = list(source_ids)
+        kind._slots = {source_id: slot for slot, source_id in enumerate(source_ids)}
+        ends = list(accumulate(views))
+        kind._rows = [list(range(end - count, end)) for count, end in zip(views, ends, strict=True)]
+        kind._used = len(matrix)
+        if len(matrix):
+            kind._matrix = matrix
+            kind._owners = np.repeat(np.arange(len(source_ids)), views)
+        return kind
+
     def put(self, source_id: str, vectors: NDArray[np.float32]) -> None:
         slot = self._slots.setdefault(source_id, len(self.source_ids))
         if slot == len(self.source_ids):
@@ -174,7 +205,7 @@ class _Kind:
     def _new_row(self, slot: int) -> int:
         if self._used == len(self._owners):
             # By half, not to double: at 100,000 views the matrix is 400 MB.
-            capacity = self._used + self._used // 2
+            capacity = self._used + max(self._used // 2, _FIRST_ROWS)
             self._matrix = _grown(self._matrix, capacity)
             self._owners = _grown(self._owners, capacity)
         row = self._used

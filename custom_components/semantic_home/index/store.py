@@ -1,6 +1,6 @@
 """The index database: documents, generations, vectors."""
 
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 import sqlite3
@@ -12,9 +12,32 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import documents as document_rows, generations, vectors as vector_rows
-from .database import BEGIN, open_database
-from .model import Changes, Counts, Document, Generation, Stamp, StoreError
+from . import (
+    backup,
+    collector,
+    documents as document_rows,
+    generations,
+    integrity,
+    knowledge,
+    loading,
+    space,
+    vectors as vector_rows,
+)
+from .database import BEGIN, BUSY_SECONDS, open_database
+from .knowledge import ImportCounts, Knowledge
+from .model import (
+    Changes,
+    Counts,
+    Damage,
+    Document,
+    Generation,
+    GenerationState,
+    HeldError,
+    IncompleteGenerationError,
+    Stamp,
+    StoreError,
+)
+from .search import VectorIndex
 
 
 class IndexStore:
@@ -25,25 +48,32 @@ class IndexStore:
     generation's id raise UnknownGenerationError when it is gone.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, path: Path, damage: Damage | None = None) -> None:
         """Take over an engine; see `open`."""
+        self.damage = damage
+        """What was wrong with the file that lay there, unless nothing was."""
         self._engine: Engine | None = engine
+        self._path = path
         self._thread = threading.get_ident()
+        self._lock: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open the file, created or migrated as needed.
 
-        Raises NewerSchemaError, with the file left untouched, when a newer version wrote it; StoreError when it
-        cannot be opened.
+        A damaged one is moved aside and replaced, with the knowledge that could be read from it: see `damage`. Raises
+        NewerSchemaError, with the file left untouched, when a newer version wrote it; StoreError when it cannot be
+        opened.
         """
-        return cls(open_database(path))
+        engine, damage = open_database(path)
+        return cls(engine, path, damage)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it. Does nothing the second time."""
         if self._engine is None:
             return
         self._check_thread()
+        self.release()
         engine, self._engine = self._engine, None
         try:
             with closing(engine.raw_connection()) as raw:
@@ -83,13 +113,13 @@ class IndexStore:
 
     def documents(self, kinds: Collection[str] | None = None) -> list[Document]:
         """Return the documents of these kinds, or all, ordered by kind and source id."""
-        with self._reading() as connection:
+        with self._reading() as connection, collector.paused():
             return [row.document for row in document_rows.read_kinds(connection, kinds).values()]
 
     def ensure_active(self, stamp: Stamp) -> Generation:
-        """Return the active generation, which has this stamp afterwards.
+        """Return the active generation, which has this stamp afterwards, complete or not.
 
-        The one that was active until then is kept, retired, for a way back; an older one goes with its vectors.
+        The one that was active until then is kept, retired, for a way back; an older one goes.
         """
         with self._writing() as connection:
             return generations.activate(connection, stamp)
@@ -97,14 +127,76 @@ class IndexStore:
     def active(self) -> Generation | None:
         """Return the generation that answers queries, if there is one yet."""
         with self._reading() as connection:
-            return generations.active(connection)
+            return generations.in_state(connection, GenerationState.ACTIVE)
 
-    def missing_texts(self, generation_id: int, limit: int) -> list[str]:
-        """Return at most `limit` distinct view texts that have no vector, always in the same order."""
+    def generations(self) -> list[Generation]:
+        """Return all generations, oldest first: at most one that is building, one active, one retired."""
+        with self._reading() as connection:
+            return generations.every(connection)
+
+    def prepare(self, stamp: Stamp) -> Generation:
+        """Return the generation of this stamp: active if it is so already or nothing is, otherwise building.
+
+        The retired one is built on where it has the stamp: its vectors are there, but for what changed since. One that
+        was building for another stamp goes.
+        """
+        with self._writing() as connection:
+            return generations.prepare(connection, stamp)
+
+    def swap(self, generation_id: int, refused: Collection[str] = ()) -> Generation:
+        """Make the generation that is building the active one; return it.
+
+        The active one is retired, the one that was retired goes. Nothing happens to one that is active already. Raises
+        IncompleteGenerationError when a text other than those refused, which the model cannot embed, has no vector;
+        ValueError when the generation is retired.
+        """
+        with self._writing() as connection:
+            generation = generations.get(connection, generation_id)
+            if generation.state is GenerationState.ACTIVE:
+                return generation
+            if generation.state is not GenerationState.BUILDING:
+                raise ValueError(f"Generation {generation_id} is {generation.state}, not building")
+            if vector_rows.missing_texts(connection, generation, 1, refused):
+                raise IncompleteGenerationError(f"Generation {generation_id} has not all vectors yet")
+            generations.promote(connection, generation_id)
+            return generations.get(connection, generation_id)
+
+    def rollback(self) -> Generation:
+        """Let the retired generation answer again, and retire the active one; return it.
+
+        Texts that came up since it was retired have no vector yet. Raises NoPreviousGenerationError.
+        """
+        with self._writing() as connection:
+            return generations.roll_back(connection)
+
+    def discard(self, generation_id: int) -> None:
+        """Give up a generation that is building or retired; raises ValueError when it is the active one."""
+        with self._writing() as connection:
+            generation = generations.get(connection, generation_id)
+            if generation.state is GenerationState.ACTIVE:
+                raise ValueError(f"Generation {generation_id} answers queries")
+            generations.remove(connection, generation)
+
+    def reclaim(self, pages: int) -> bool:
+        """Free the space of what is gone, about so many pages of 4 KB at once; tell whether there is more to do.
+
+        Until then the vectors of generations that are gone stay in the file, out of reach. A thousand pages take 50 to
+        200 ms.
+        """
+        if pages < 1:
+            raise ValueError(f"Pages must be positive, not {pages}")
+        with self._writing() as connection:
+            return space.reclaim(connection, pages)
+
+    def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
+        """Return at most `limit` distinct view texts that have no vector, always in the same order.
+
+        Those refused, which the model cannot embed, are passed over.
+        """
         if limit < 1:
             raise ValueError(f"A limit must be positive, not {limit}")
         with self._reading() as connection:
-            return vector_rows.missing_texts(connection, generations.get(connection, generation_id), limit)
+            return vector_rows.missing_texts(connection, generations.get(connection, generation_id), limit, refused)
 
     def put_vectors(self, generation_id: int, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Store texts' vectors, each (dimension,) float32, in place of any they have.
@@ -128,8 +220,63 @@ class IndexStore:
                 return vector_rows.read_used(connection, generation)
             return vector_rows.read(connection, generation, texts)
 
+    def load(self, generation_id: int) -> VectorIndex:
+        """Return all documents that have vectors in the generation, ready to be searched."""
+        with self._reading() as connection:
+            return loading.load(connection, generations.get(connection, generation_id))
+
+    def sample(self, generation_id: int, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
+        """Return so many texts in use with their vectors, or all there are; equal seeds choose equally."""
+        with self._reading() as connection:
+            return vector_rows.sample(connection, generations.get(connection, generation_id), count, seed)
+
+    def put_background(self, generation_id: int, sentences: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Keep the background sentences' vectors, (sentences, dimension) float32, in place of any there are.
+
+        Raises ValueError when the shape is another or a component is not finite.
+        """
+        with self._writing() as connection:
+            generation = generations.get(connection, generation_id)
+            vector_rows.put_background(connection, generation, sentences, vectors)
+
+    def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
+        """Return the vectors kept for exactly these sentences in this order, read-only; None when there are none."""
+        with self._reading() as connection:
+            return vector_rows.read_background(connection, generations.get(connection, generation_id), sentences)
+
+    def import_knowledge(self, rows: Iterable[Knowledge], *, dry_run: bool = False) -> ImportCounts:
+        """Add all rows, or none when one of them cannot be had; a dry run adds none, and counts the same.
+
+        Those of equal type and text become one, with what is there already: the newest is right, the score is the
+        newest that is not the default, and it is as old as the oldest.
+        """
+        with self._reading() if dry_run else self._writing() as connection:
+            return knowledge.import_rows(connection, rows, dry_run=dry_run)
+
+    def knowledge(self) -> list[Knowledge]:
+        """Return all knowledge that has a type and a text, by source id."""
+        with self._reading() as connection:
+            return list(knowledge.stored_knowledge(connection))
+
+    def hold(self) -> None:
+        """Complete the file and keep it still, so that it can be copied; does nothing the second time.
+
+        Until `release`, other processes wait and methods that write raise HeldError at once: they would wait for a
+        release that has to come from their own thread. Reading goes on. The hold ends with the process.
+        """
+        engine = self._opened()
+        if self._lock is None:
+            self._lock = backup.hold(engine, self._path, busy_seconds=BUSY_SECONDS)
+
+    def release(self) -> None:
+        """Let the file be written again; does nothing when it is not held."""
+        self._check_thread()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+
     def clear_vectors(self, generation_id: int) -> int:
-        """Remove a generation's vectors, for a forced rebuild; return how many there were."""
+        """Remove a generation's vectors and background, for a forced rebuild; return how many vectors there were."""
         with self._writing() as connection:
             return vector_rows.clear(connection, generations.get(connection, generation_id))
 
@@ -150,20 +297,28 @@ class IndexStore:
 
     @contextmanager
     def _writing(self) -> Generator[Connection]:
+        if self._lock is not None:
+            raise HeldError("A backup holds the database")
         # Deferred, a transaction that reads first and then writes would fail instead of wait for another writer.
         with self._transaction("IMMEDIATE") as connection:
             yield connection
 
     @contextmanager
     def _transaction(self, mode: str) -> Generator[Connection]:
+        engine = self._opened()
+        try:
+            with engine.connect().execution_options(**{BEGIN: mode}) as connection, connection.begin():
+                yield connection
+        except (SQLAlchemyError, sqlite3.Error) as err:
+            if integrity.is_damage(getattr(err, "orig", err)):
+                integrity.suspect(self._path)
+            raise StoreError(str(err)) from err
+
+    def _opened(self) -> Engine:
         if self._engine is None:
             raise StoreError("The store is closed")
         self._check_thread()
-        try:
-            with self._engine.connect().execution_options(**{BEGIN: mode}) as connection, connection.begin():
-                yield connection
-        except SQLAlchemyError as err:
-            raise StoreError(str(err)) from err
+        return self._engine
 
     def _check_thread(self) -> None:
         # SQLite would refuse, too, but SQLAlchemy would then throw away the connection of the thread that is right.

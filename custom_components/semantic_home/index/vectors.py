@@ -1,7 +1,9 @@
 """Reads and writes vectors over a connection; transactions are the caller's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import batched
+import json
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from .documents import CHUNK, text_hash
-from .model import Counts, Generation, StoreError
-from .schema import DocumentRow, VectorRow, ViewRow
+from .model import Counts, Generation, GenerationState, StoreError
+from .schema import BackgroundRow, DocumentRow, GenerationRow, VectorRow, ViewRow
 
 _STORED = np.dtype("<f4")
 
@@ -25,16 +27,19 @@ def to_blob(vector: NDArray[np.float32], dimension: int) -> bytes:
     return stored.tobytes()
 
 
-def missing_texts(connection: Connection, generation: Generation, limit: int) -> list[str]:
-    """Return the first texts, in the order of their hashes, that have no vector yet."""
+def missing_texts(
+    connection: Connection, generation: Generation, limit: int, refused: Collection[str] = ()
+) -> list[str]:
+    """Return the first texts, in the order of their hashes, that have no vector yet and are not refused."""
     rows = connection.execute(
         select(func.min(ViewRow.text))
         .where(~_has_vector(generation))
         .group_by(ViewRow.text_hash)
         .order_by(ViewRow.text_hash)
-        .limit(limit)
+        # Few are ever refused, and SQLite bounds how many a statement may name.
+        .limit(limit + len(refused))
     )
-    return list(rows.scalars())
+    return [text for text in rows.scalars() if text not in refused][:limit]
 
 
 def put(connection: Connection, generation: Generation, blobs: Mapping[str, bytes]) -> None:
@@ -84,15 +89,74 @@ def read(connection: Connection, generation: Generation, texts: Iterable[str]) -
     return found
 
 
+def sample(connection: Connection, generation: Generation, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Return so many of the vectors in use, or all if they are fewer; equal seeds choose equally."""
+    hashes = connection.execute(
+        select(ViewRow.text_hash).where(_has_vector(generation)).distinct().order_by(ViewRow.text_hash)
+    ).scalars()
+    known = list(hashes)
+    # Not for secrets: a check has to be repeatable.
+    chosen = Random(seed).sample(known, min(count, len(known)))  # noqa: S311
+    found: dict[str, NDArray[np.float32]] = {}
+    for chunk in batched(chosen, CHUNK, strict=False):
+        rows = connection.execute(
+            select(func.min(ViewRow.text), VectorRow.dense)
+            .join(VectorRow, VectorRow.text_hash == ViewRow.text_hash)
+            .where(VectorRow.generation_id == generation.id, VectorRow.text_hash.in_(chunk))
+            .group_by(ViewRow.text_hash)
+        )
+        found |= {text: _from_blob(dense, generation) for text, dense in rows}
+    return found
+
+
+def put_background(
+    connection: Connection, generation: Generation, sentences: Iterable[str], vectors: NDArray[np.float32]
+) -> None:
+    """Keep the vectors of these sentences, in place of any background that is there."""
+    wanted = tuple(sentences)
+    stored = np.asarray(vectors, dtype=_STORED)
+    if stored.shape != (len(wanted), generation.stamp.dimension):
+        raise ValueError(f"Expected {len(wanted)} vectors of {generation.stamp.dimension}, got shape {stored.shape}")
+    if not np.isfinite(stored).all():
+        raise ValueError("A background vector has components that are not finite")
+    values = {"sentences_hash": _sentences_hash(wanted), "vectors": stored.tobytes()}
+    connection.execute(
+        insert(BackgroundRow)
+        .values(generation_id=generation.id, **values)
+        .on_conflict_do_update(index_elements=["generation_id"], set_=values)
+    )
+
+
+def read_background(
+    connection: Connection, generation: Generation, sentences: Iterable[str]
+) -> NDArray[np.float32] | None:
+    """Return the vectors kept for exactly these sentences, (sentences, dimension)."""
+    wanted = tuple(sentences)
+    blob = connection.execute(
+        select(BackgroundRow.vectors).where(
+            BackgroundRow.generation_id == generation.id, BackgroundRow.sentences_hash == _sentences_hash(wanted)
+        )
+    ).scalar_one_or_none()
+    if blob is None:
+        return None
+    if len(blob) != len(wanted) * generation.stamp.dimension * _STORED.itemsize:
+        raise StoreError(f"The background of generation {generation.id} has {len(blob)} bytes")
+    rows = np.frombuffer(blob, dtype=_STORED).astype(np.float32, copy=False)
+    return rows.reshape(len(wanted), generation.stamp.dimension)
+
+
 def clear(connection: Connection, generation: Generation) -> int:
-    """Remove a generation's vectors; return how many there were."""
+    """Remove a generation's vectors and background; return how many vectors there were."""
+    connection.execute(delete(BackgroundRow).where(BackgroundRow.generation_id == generation.id))
     return connection.execute(delete(VectorRow).where(VectorRow.generation_id == generation.id)).rowcount
 
 
 def prune(connection: Connection) -> int:
     """Remove, from every generation, the vectors of texts that no view uses; return how many there were."""
     used = exists().where(ViewRow.text_hash == VectorRow.text_hash)
-    return connection.execute(delete(VectorRow).where(~used)).rowcount
+    # Those of removed ones go anyway, and were never promised to anybody.
+    kept = select(GenerationRow.id).where(GenerationRow.state != GenerationState.REMOVED)
+    return connection.execute(delete(VectorRow).where(~used, VectorRow.generation_id.in_(kept))).rowcount
 
 
 def counts(connection: Connection, generation: Generation) -> Counts:
@@ -107,6 +171,11 @@ def counts(connection: Connection, generation: Generation) -> Counts:
 
 def _has_vector(generation: Generation) -> ColumnElement[bool]:
     return exists().where(VectorRow.generation_id == generation.id, VectorRow.text_hash == ViewRow.text_hash)
+
+
+def _sentences_hash(sentences: tuple[str, ...]) -> bytes:
+    # As JSON, or ("a", "b c") would be ("a b", "c").
+    return text_hash(json.dumps(sentences))
 
 
 def _from_blob(blob: bytes, generation: Generation) -> NDArray[np.float32]:
