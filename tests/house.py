@@ -16,6 +16,7 @@ from homeassistant.helpers import (
 )
 from homeassistant.util import dt as dt_util
 
+from custom_components.semantic_home.engine import EncoderWorker
 from custom_components.semantic_home.runtime import SemanticHome
 
 # domain, object id, name, area, aliases
@@ -104,3 +105,11 @@ async def async_let_sync(hass: HomeAssistant, entry: MockConfigEntry, seconds: f
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await hass.async_block_till_done()
     await async_wait_complete(entry)
+
+
+def worker_of(entry: MockConfigEntry) -> EncoderWorker:
+    """Give the worker of the model that an entry wishes."""
+    home: SemanticHome = entry.runtime_data
+    model = home._lines[0].runner._model
+    assert model
+    return model.worker

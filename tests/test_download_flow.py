@@ -24,7 +24,7 @@ from custom_components.semantic_home.model_store import async_get_store
 
 from .conftest import MINILM, MINILM_IR_FOLDER
 from .flow import accept, begin, choose_engine, choose_step, submit, submit_until
-from .house import Home, async_set_up, async_wait_complete
+from .house import Home, async_set_up, async_wait_complete, worker_of
 from .hub_server import Fault, HubServer
 from .test_init import our_threads, wait_for_issue
 from .test_model import repair
@@ -345,7 +345,7 @@ async def test_a_model_that_vanishes_while_it_rests_is_fetched_again(
     entry = MockConfigEntry(domain=DOMAIN, data={CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_HUB: hub.endpoint})
     await async_set_up(hass, entry)
     await async_wait_complete(entry)
-    await entry.runtime_data._model._model.worker.unload()
+    await worker_of(entry).unload()
     await hass.async_add_executor_job(shutil.rmtree, hass.config.cache_path())
     assert (await match(hass, "Schalte die Stehlampe aus"))["entity_ids"] == ["light.sofa_lamp"], "names answer"
     await hass.async_block_till_done()

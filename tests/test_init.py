@@ -242,7 +242,7 @@ async def test_embedding_goes_on_after_a_failure(hass: HomeAssistant, home: Home
         HomeIndex_add_vectors(*args)
 
     with (
-        patch("custom_components.semantic_home.runtime.RETRY_SECONDS", 0),
+        patch("custom_components.semantic_home.embedding.RETRY_SECONDS", 0),
         patch.object(HomeIndex, "add_vectors", autospec=True, side_effect=fail_once),
     ):
         home.add("switch", "aquarium", "Aquarium pump", "bedroom")

@@ -10,9 +10,10 @@ import yaml
 
 from homeassistant.helpers import selector
 
-from custom_components.semantic_home import services
+from custom_components.semantic_home import knowledge_services, services
 from custom_components.semantic_home.const import MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
+from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.local_engine import REQUIREMENTS
 from custom_components.semantic_home.model_choice import Engine
 
@@ -26,6 +27,9 @@ SCHEMAS = {
     "match_devices": services.MATCH_DEVICES_SCHEMA,
     "generate_embeddings": services.GENERATE_EMBEDDINGS_SCHEMA,
     "rebuild_index": services.REBUILD_INDEX_SCHEMA,
+    "rollback_model": services.ROLLBACK_MODEL_SCHEMA,
+    "import_knowledge": knowledge_services.IMPORT_KNOWLEDGE_SCHEMA,
+    "export_knowledge": knowledge_services.EXPORT_KNOWLEDGE_SCHEMA,
 }
 QUALITY_RULES = 54
 
@@ -103,6 +107,7 @@ def test_service_is_described(name: str) -> None:
 def test_every_key_that_code_raises_has_a_text_and_the_other_way_round() -> None:
     raised = set(re.findall(r'translation_key="(\w+)"', SOURCE))
     raised |= set(re.findall(r'"(unknown_\w+)"', SOURCE))
+    raised |= set(re.findall(r'KnowledgeFileError\("(\w+)"', SOURCE))
     raised |= {"busy", "failed", "newer_database", "database_unavailable"}
     assert raised == set(ENGLISH["exceptions"])
 
@@ -142,6 +147,8 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     fields = ENGLISH["services"]
     assert f"{MAX_QUERY_LENGTH} characters" in fields["match_devices"]["fields"]["query"]["description"]
     assert f"1 to {MAX_TEXTS} texts" in fields["generate_embeddings"]["fields"]["texts"]["description"]
+    limits = f"At most {MAX_ROWS:,} rows and {MAX_MEGABYTES} MB"
+    assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
     assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]
 
 

@@ -30,21 +30,17 @@ from custom_components.semantic_home.const import (
     CONF_THREADS,
     DOMAIN,
 )
-from custom_components.semantic_home.engine import EncoderWorker, Lane, OpenVINOEncoder, Role, load_catalog
+from custom_components.semantic_home.engine import Lane, OpenVINOEncoder, Role, load_catalog
 from custom_components.semantic_home.engine.compute import default_threads
 from custom_components.semantic_home.model_choice import Engine, ModelChoice
 from custom_components.semantic_home.model_runner import ISSUE_MODEL
 
 from .conftest import MINILM
-from .house import Home, async_set_up, async_wait_complete
+from .house import Home, async_set_up, async_wait_complete, worker_of
 from .test_init import wait_for_issue
 from .test_services import match
 
 COUCH = "turn off the lamp next to the couch"
-
-
-def worker_of(entry: MockConfigEntry) -> EncoderWorker:
-    return entry.runtime_data._model._model.worker
 
 
 async def pass_minutes(hass: HomeAssistant, entry: MockConfigEntry, minutes: int) -> None:

@@ -38,6 +38,7 @@ from .embedding_server import EmbeddingServer
 from .faulty_proxy import FaultyProxy, each, fails, other_model, says
 from .flow import accept, choose_engine, submit
 from .house import Home, async_let_sync, async_wait_complete
+from .test_generations import swapped
 from .test_init import our_threads, wait_for_issue
 from .test_services import match
 
@@ -158,7 +159,7 @@ async def test_texts_are_embedded_once_the_server_is_back(
 ) -> None:
     tried = asyncio.Event()
     proxy.always = fails(503)
-    with patch("custom_components.semantic_home.runtime.RETRY_SECONDS", 0.01):
+    with patch("custom_components.semantic_home.embedding.RETRY_SECONDS", 0.01):
         home.add("switch", "aquarium", "Aquarium pump", "bedroom")
         unsubscribe = entry.runtime_data.async_listen(tried.set)
         async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))
@@ -223,7 +224,7 @@ async def test_reconfigure_proposes_what_is_there_and_changes_to_a_folder(
     assert CONF_SERVER not in entry.data
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
-    await async_wait_complete(entry)
+    await swapped(entry, before["generation"])
     after = await match(hass, "Stehlampe")
     assert (after["model"], before["model"]) == ("all-minilm-l6-v2", "e5-query")
     assert after["generation"] != before["generation"], "never compared across models"

@@ -21,7 +21,7 @@ from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import Document, StoreError
 from custom_components.semantic_home.sync import HomeSync
 
-from .house import ENTITIES, Home, async_let_sync, async_wait_complete
+from .house import ENTITIES, Home, async_let_sync, async_wait_complete, worker_of
 from .test_services import match
 
 
@@ -40,7 +40,7 @@ def documents(entry: MockConfigEntry) -> dict[str, Document]:
 def encoded(entry: MockConfigEntry) -> Any:
     """Collect the passages that are embedded from here on."""
     texts: list[str] = []
-    worker = entry.runtime_data._model._model.worker
+    worker = worker_of(entry)
     encode = worker.encode
 
     async def record(wanted: list[str], role: str, *args: Any, **limits: Any) -> Any:

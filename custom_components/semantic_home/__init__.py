@@ -8,8 +8,10 @@ from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, Home
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
-from .const import DOMAIN
+from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
 from .index import NewerSchemaError, StoreError
+from .index_damage import ISSUE_INDEX
+from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry, database_path
@@ -44,6 +46,20 @@ async def async_setup_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry)
     return True
 
 
+async def async_migrate_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> bool:
+    """Bring an entry's data to the form of this version; False refuses one that only a newer version understands.
+
+    Minor versions add what older ones do not mind, so that a newer one, after a downgrade, is taken as it is.
+    """
+    if entry.version > 1:
+        return False
+    if entry.minor_version == 1:
+        # 1.1 left the engine out while there was only one.
+        engine = {} if entry.data.get(CONF_MODEL) is None else {CONF_ENGINE: str(Engine.OPENVINO)}
+        hass.config_entries.async_update_entry(entry, data={**engine, **entry.data}, minor_version=2)
+    return True
+
+
 def _setup_error(err: StoreError) -> HomeAssistantError:
     """Tell what only the user can mend from what may mend itself and is tried again."""
     newer = isinstance(err, NewerSchemaError)
@@ -62,7 +78,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
 
 async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
     """Delete the index with its entry, and what was downloaded. Files that the user copied stay."""
-    for issue in (ISSUE_MODEL, ISSUE_ENGINE):
+    for issue in (ISSUE_MODEL, ISSUE_ENGINE, ISSUE_INDEX):
         ir.async_delete_issue(hass, DOMAIN, issue)
     for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN):
         # Of this entry, which there is nothing to change of any more.
@@ -73,5 +89,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
 
 
 def _delete_database(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    # Not what was moved aside when it was damaged: that may be the only copy of something. What a later start would
+    # take for a part of its own database goes.
+    for suffix in ("", "-wal", "-shm", ".suspect", ".salvaged"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

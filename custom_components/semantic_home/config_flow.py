@@ -13,7 +13,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant, callback
 
-from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
+from .const import CONF_ACTIVE, CONF_ENGINE, CONF_MODEL, CONF_PREVIOUS, DOMAIN
 from .engine import RuntimeMissingError, available_devices, load_catalog
 from .flow_files import ModelFilesFlow
 from .flow_forms import engine_form, options_form
@@ -31,7 +31,7 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
     """Sets up the one home there is, and lets its model be changed."""
 
     VERSION = 1
-    MINOR_VERSION = 1
+    MINOR_VERSION = 2
 
     @staticmethod
     @callback
@@ -113,7 +113,10 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
         """Do without a model: names and spelling alone are matched."""
         return await self._finish({CONF_MODEL: None})
 
-    async def _finish(self, data: Mapping[str, Any]) -> ConfigFlowResult:
+    async def _finish(self, chosen: Mapping[str, Any]) -> ConfigFlowResult:
+        # What the entry knows of the models that its vectors are of is not the dialog's.
+        known = {} if self._entry is None else self._entry.data
+        data = {**chosen, **{key: known[key] for key in (CONF_ACTIVE, CONF_PREVIOUS) if key in known}}
         if self.source == SOURCE_REAUTH:
             return self.async_update_reload_and_abort(self._get_reauth_entry(), data=data)
         if self.source == SOURCE_RECONFIGURE:

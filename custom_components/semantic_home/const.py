@@ -5,11 +5,13 @@ from typing import Final
 DOMAIN: Final = "semantic_home"
 
 # What an entry's data say of its model; model_choice.py reads and writes them.
+CONF_ACTIVE: Final = "active"
 CONF_ENGINE: Final = "engine"
 CONF_FILES: Final = "files"
 CONF_FOLDER: Final = "folder"
 CONF_HUB: Final = "hub"
 CONF_MODEL: Final = "model"
+CONF_PREVIOUS: Final = "previous"
 CONF_SERVER: Final = "server"
 CONF_SIGNATURE: Final = "signature"
 CONF_SPEC: Final = "spec"

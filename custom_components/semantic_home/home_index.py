@@ -3,14 +3,33 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+import secrets
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
-from .index import Changes, Document, Generation, IndexStore, JsonValue, Key, Stamp, VectorIndex
-from .matching import Background, Candidate, Matcher, MatchRequest, MatchResult, Weights
+from .index import (
+    KIND_KNOWLEDGE,
+    Changes,
+    Damage,
+    Document,
+    Generation,
+    GenerationState,
+    ImportCounts,
+    IndexStore,
+    JsonValue,
+    Key,
+    Knowledge,
+    Stamp,
+    VectorIndex,
+)
+from .matching import Candidate, Matcher, MatchRequest, MatchResult, Weights
+
+# So much space is given back at once: 25 ms here, which a query may have to wait for.
+_PAGES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +58,17 @@ class EntityFilter:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """How far the index is: vectors are missing while `vectors` is below `texts`."""
+    """How far the index is: vectors are missing while `vectors` is below `texts`.
+
+    `generation` answers; `building` is the one that will, once it has as many vectors (`built`) as there are texts.
+    """
 
     documents: int
     texts: int
     vectors: int
     generation: int | None
+    building: int | None = None
+    built: int = 0
 
     @property
     def complete(self) -> bool:
@@ -60,12 +84,8 @@ class HomeIndex:
         self._store = store
         self._weights = Weights.load()
         self._documents: dict[Key, Document] = {document.key: document for document in store.documents()}
-        self._generation: Generation | None = None
-        self._vectors: VectorIndex | None = None
-        self._background_vectors: NDArray[np.float32] | None = None
-        # By registry id, an entity's cosines with the background sentences, so that one change costs one row.
-        self._background_rows: dict[str, NDArray[np.float32]] = {}
-        self._background: Background | None = None
+        # The generations that are searched, by id: the active one, and those that are compared with it.
+        self._dense: dict[int, DenseIndex] = {}
         self._matcher: Matcher | None = None
 
     @classmethod
@@ -78,20 +98,51 @@ class HomeIndex:
         self._store.close()
 
     def status(self) -> IndexStatus:
-        """Count what there is."""
-        if self._generation is None:
-            return IndexStatus(len(self._documents), self._text_count(), 0, None)
-        counts = self._store.counts(self._generation.id)
-        return IndexStatus(counts.documents, counts.texts, counts.vectors, self._generation.id)
+        """Count what there is, and how far the active generation is, and the one that is being built."""
+        generations = {generation.state: generation.id for generation in self._store.generations()}
+        active, building = (generations.get(state) for state in (GenerationState.ACTIVE, GenerationState.BUILDING))
+        built = 0 if building is None else self._store.counts(building).vectors
+        if active is None:
+            return IndexStatus(len(self._documents), self._text_count(), 0, None, building, built)
+        counts = self._store.counts(active)
+        return IndexStatus(counts.documents, counts.texts, counts.vectors, active, building, built)
 
-    def use(self, stamp: Stamp, background: NDArray[np.float32]) -> Generation:
-        """Search with the generation of this stamp, and with the background's vectors (sentences, dimension) of it."""
-        self._generation = self._store.ensure_active(stamp)
-        self._vectors = VectorIndex(stamp.dimension)
-        self._background_vectors = background
-        self._background_rows.clear()
-        self._place(self._documents)
-        return self._generation
+    def active(self) -> Generation | None:
+        """Return the generation that answers, if there is one yet."""
+        return self._store.active()
+
+    def active_of(self, stamp: Stamp) -> Generation | None:
+        """Return the generation that answers if it has this stamp."""
+        active = self._store.active()
+        return active if active is not None and active.stamp == stamp else None
+
+    def prepare(self, stamp: Stamp) -> Generation:
+        """Return the generation of this stamp: the active one, or one that is built beside it until it is complete."""
+        return self._store.prepare(stamp)
+
+    def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
+        """Return what was kept of these sentences' vectors (sentences, dimension)."""
+        return self._store.background(generation_id, sentences)
+
+    def use(self, generation: Generation, sentences: Sequence[str], background: NDArray[np.float32]) -> None:
+        """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""
+        self._store.put_background(generation.id, sentences, background)
+        self._dense[generation.id] = DenseIndex(generation, VectorIndex(generation.stamp.dimension), background)
+        self._place(self._documents, [generation.id])
+
+    def sample(self, generation_id: int, count: int) -> dict[str, NDArray[np.float32]]:
+        """Return some texts of a generation with their vectors (dimension,), others each time."""
+        return self._store.sample(generation_id, count, secrets.randbits(32))
+
+    def swap(self, generation_id: int, refused: Collection[str]) -> Generation:
+        """Let a generation answer that is complete but for these texts; raises IncompleteGenerationError."""
+        generation = self._store.swap(generation_id, refused)
+        self._forget_removed()
+        return generation
+
+    def rollback(self) -> Generation:
+        """Let the former generation answer again; raises NoPreviousGenerationError."""
+        return self._store.rollback()
 
     def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
         """Hold exactly these documents of these kinds; tell whether that changed anything."""
@@ -102,39 +153,55 @@ class HomeIndex:
         written = self._take_in(self._store.upsert(documents), documents)
         return self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ()) or written
 
-    def missing_texts(self, limit: int) -> list[str]:
-        """Give texts that have no vector yet."""
-        return self._store.missing_texts(self._generation.id, limit) if self._generation else []
+    def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
+        """Give texts that have no vector in a generation yet, but for those that its model refuses."""
+        return self._store.missing_texts(generation_id, limit, refused)
 
     def add_vectors(self, generation_id: int, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the vectors (texts, dimension) and search with them; those of another generation are dropped."""
-        if self._generation is None or self._generation.id != generation_id:
+        """Keep the vectors (texts, dimension) and search with them; those of a generation that has gone are dropped."""
+        if generation_id not in self._dense:
             return
         self._store.put_vectors(generation_id, dict(zip(texts, vectors, strict=True)))
         known = set(texts)
-        self._place([key for key, document in self._documents.items() if not known.isdisjoint(document.views)])
+        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
+        self._place(changed, [generation_id])
 
     def forget_vectors(self) -> None:
-        """Drop all vectors of the generation, so that they are made anew; meanwhile names alone answer."""
-        if self._generation is None or self._background_vectors is None:
+        """Drop all vectors of the active generation, so that they are made anew; meanwhile names alone answer."""
+        active = self._store.active()
+        if active is None or (dense := self._dense.get(active.id)) is None:
             return
-        self._store.clear_vectors(self._generation.id)
-        self.use(self._generation.stamp, self._background_vectors)
+        self._store.clear_vectors(active.id)
+        self._dense[active.id] = DenseIndex(active, VectorIndex(active.stamp.dimension), dense.background)
+
+    def reclaim(self) -> bool:
+        """Give some of the space back that is not needed any more; tell whether there is more."""
+        return self._store.reclaim(_PAGES_AT_ONCE)
 
     def prune(self) -> None:
         """Give up vectors of texts that nothing in the home uses any more."""
         self._store.prune()
 
-    def match(self, request: MatchRequest, limits: EntityFilter, query: NDArray[np.float32] | None) -> MatchResult:
-        """Match a query, with its vector (dimension,) where there is one, among the entities that the filter admits."""
+    def match(
+        self,
+        request: MatchRequest,
+        limits: EntityFilter,
+        query: NDArray[np.float32] | None,
+        generation_id: int | None = None,
+    ) -> MatchResult:
+        """Match a query among the entities that the filter admits.
+
+        With its vector (dimension,) where there is one, which is of this generation and compared with no other.
+        """
         matcher, visible = self._current_matcher(), None
         if limits.permits is not None:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
             seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(_entity_id(document))]
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
         allowed = frozenset(_entity_id(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document))
-        limited = replace(request, allowed=allowed)
-        return matcher.match(limited, self._dense_evidence(query, visible))
+        dense = None if generation_id is None else self._dense.get(generation_id)
+        evidence = None if dense is None or query is None else dense.evidence(query, visible)
+        return matcher.match(replace(request, allowed=allowed), self._by_entity_id(evidence))
 
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
@@ -142,40 +209,28 @@ class HomeIndex:
         self._matcher = None
         for kind, source_id in changes.removed:
             self._documents.pop((kind, source_id), None)
-            self._background_rows.pop(source_id, None)
-            if self._vectors is not None:
-                self._vectors.remove(kind, source_id)
-        self._background = None
+            for dense in self._dense.values():
+                dense.remove(kind, source_id)
         written = {*changes.added, *changes.updated}
         self._documents |= {document.key: document for document in documents if document.key in written}
-        self._place(written)
+        self._place(written, list(self._dense))
         return True
 
-    def _place(self, keys: Collection[Key]) -> None:
-        """Bring the search matrix in step with the stored vectors of these documents."""
-        if self._generation is None or self._vectors is None or self._background_vectors is None:
-            return
+    def _place(self, keys: Collection[Key], generation_ids: Iterable[int]) -> None:
+        """Bring the search matrices in step with the stored vectors of these documents."""
         documents = [self._documents[key] for key in keys]
-        stored = self._store.vectors(self._generation.id, {text for document in documents for text in document.views})
-        for document in documents:
-            rows = [stored[text] for text in document.views if text in stored]
-            vectors = np.array(rows, np.float32).reshape(-1, self._vectors.dimension)
-            self._vectors.put(document.kind, document.source_id, vectors)
-            if document.kind == KIND_ENTITY and len(vectors):
-                self._background_rows[document.source_id] = (vectors @ self._background_vectors.T).max(axis=0)
-        self._background = None
+        texts = {text for document in documents for text in document.views}
+        for generation_id in generation_ids:
+            self._dense[generation_id].place(documents, self._store.vectors(generation_id, texts))
 
-    def _dense_evidence(
-        self, query: NDArray[np.float32] | None, visible: Collection[str] | None
-    ) -> dict[str, float] | None:
-        # Without vectors yet, or without entities, there is nothing that the query could be compared with.
-        if query is None or self._vectors is None or not self._background_rows:
+    def _forget_removed(self) -> None:
+        """Give up the memory of generations that are gone."""
+        there = {generation.id for generation in self._store.generations()}
+        self._dense = {number: dense for number, dense in self._dense.items() if number in there}
+
+    def _by_entity_id(self, evidence: dict[str, float] | None) -> dict[str, float] | None:
+        if evidence is None:
             return None
-        cosines = self._vectors.search(query, KIND_ENTITY, visible)
-        if self._background is None:
-            rows = np.array(list(self._background_rows.values()), np.float32)
-            self._background = Background(list(self._background_rows), rows)
-        evidence = self._background.evidence(cosines)
         return {_entity_id(self._documents[KIND_ENTITY, source_id]): value for source_id, value in evidence.items()}
 
     def _current_matcher(self) -> Matcher:
@@ -195,6 +250,33 @@ class HomeIndex:
 
     def _text_count(self) -> int:
         return len({text for document in self._documents.values() for text in document.views})
+
+    @property
+    def damage(self) -> Damage | None:
+        """What was wrong with the database when it was opened, unless nothing was."""
+        return self._store.damage
+
+    def import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
+        """Add all rows, or none when one cannot be had; a dry run only counts. Their vectors are missing then."""
+        counts = self._store.import_knowledge(rows, dry_run=dry_run)
+        if not dry_run and (counts.added or counts.merged):
+            keys = {row.key for row in rows}
+            written = {document.key: document for document in self._store.documents({KIND_KNOWLEDGE})}
+            self._documents |= {key: written[key] for key in keys}
+            self._place(keys, list(self._dense))
+        return counts
+
+    def knowledge(self) -> list[Knowledge]:
+        """Give all knowledge that there is."""
+        return self._store.knowledge()
+
+    def hold(self) -> None:
+        """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
+        self._store.hold()
+
+    def release(self) -> None:
+        """Let the file be written again."""
+        self._store.release()
 
 
 def _entity_id(document: Document) -> str:

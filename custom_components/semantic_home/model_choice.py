@@ -110,6 +110,7 @@ def own_spec(  # noqa: PLR0913, PLR0917 - as many as a model has settings
     query_prefix: str = "",
     passage_prefix: str = "",
     max_tokens: int = 512,
+    precision: str = "unknown",
 ) -> ModelSpec:
     """Describe a model that is not in the catalog, of which nobody measured anything."""
     return ModelSpec(
@@ -120,7 +121,7 @@ def own_spec(  # noqa: PLR0913, PLR0917 - as many as a model has settings
         query_prefix=query_prefix,
         passage_prefix=passage_prefix,
         max_tokens=max_tokens,
-        precision="unknown",
+        precision=precision,
         heads=("dense",),
         languages=0,
         license="",
@@ -141,6 +142,7 @@ def own_settings(spec: ModelSpec) -> dict[str, Any]:
         "query_prefix": spec.query_prefix,
         "passage_prefix": spec.passage_prefix,
         "max_tokens": spec.max_tokens,
+        "precision": spec.precision,
     }
 
 

@@ -1,11 +1,12 @@
 """The model of a loaded entry: brought up until it runs, asked, let go while nobody asks, reported when it fails."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -31,7 +32,6 @@ from .hub import HubError
 from .index import StoreError
 from .model_choice import Engine, ModelChoice
 from .model_loading import LoadedModel, async_load, compute_options
-from .model_store import async_get_store
 from .problems import async_problem_text
 
 _LOGGER = logging.getLogger(__name__)
@@ -52,10 +52,21 @@ _FAILURES = (EncoderError, HubError, RequirementsNotFound, StoreError, OSError)
 class ModelRunner:
     """Owns the worker of one config entry, from the first attempt to load it until the entry is unloaded."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, changed: Callable[[], None]) -> None:
-        """Take the entry that says which model, and what to call when the model has come or gone."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        changed: Callable[[], None],
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take the entry that says which model, and what to call when the model has come or gone.
+
+        `data`: of a model that the entry had before; what goes wrong with that one is logged, not reported.
+        """
         self._hass = hass
         self._entry = entry
+        self._data = entry.data if data is None else data
+        self._former = data is not None
         self._changed = changed
         self._choice: ModelChoice | None = None
         self._model: LoadedModel | None = None
@@ -79,6 +90,11 @@ class ModelRunner:
         return self._ready and self._answers
 
     @property
+    def choice(self) -> ModelChoice | None:
+        """What runs, once that is known."""
+        return self._choice
+
+    @property
     def model_id(self) -> str | None:
         """The id of the model that can be asked."""
         return self._choice.spec.id if self._choice and self._ready else None
@@ -89,10 +105,10 @@ class ModelRunner:
             await asyncio.sleep(RETRY_SECONDS)
             # Else Home Assistant would not even try to install again what it failed to install once.
             async_clear_install_history(self._hass)
-        ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         self._ready = True
-        self._report_engine()
-        await async_get_store(self._hass).async_keep_only(self._choice)
+        if not self._former:
+            ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
+            self._report_engine()
         if self._choice and self._choice.engine is not Engine.SERVER:
             self._end_idle_check = async_track_time_interval(
                 self._hass, self._unload_if_idle, _IDLE_CHECK, cancel_on_shutdown=True
@@ -170,11 +186,12 @@ class ModelRunner:
 
     async def _bring_up[Result](self, prepare: Callable[[ModelChoice, LoadedModel], Awaitable[Result]]) -> Result:
         catalog = await self._hass.async_add_executor_job(load_catalog)
-        self._choice = ModelChoice.from_data(self._entry.data, catalog)
+        self._choice = ModelChoice.from_data(self._data, catalog)
         if self._choice is None:
             raise EncoderError("The entry names no model")
         self._model = await async_load(self._hass, self._choice, compute_options(self._entry.options))
-        self._learn_signature(self._choice, self._model)
+        if not self._former:
+            self._learn_signature(self._choice, self._model)
         try:
             return await prepare(self._choice, self._model)
         except BaseException:
@@ -230,6 +247,9 @@ class ModelRunner:
 
     async def _report(self, err: Exception) -> None:
         """Tell the user what keeps the model from running, with a way to try again at once."""
+        self._changed()
+        if self._former:
+            return
         detail = await async_problem_text(self._hass, err)
         self._create_issue(ISSUE_MODEL, _issue_text(err), ir.IssueSeverity.ERROR, {"detail": detail})
         self._changed()

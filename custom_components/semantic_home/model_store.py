@@ -1,7 +1,7 @@
 """Packages and model files, fetched once for whoever asks: by work that belongs to the integration, not to a dialog."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence, Set as AbstractSet
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set as AbstractSet
 from functools import partial
 import hashlib
 import logging
@@ -121,9 +121,9 @@ class ModelStore:
         """Have a model's files hashed, and fetched where they are spoilt, before it is used again."""
         await self._hass.async_add_executor_job(distrust, self._folder(choice))
 
-    async def async_keep_only(self, choice: ModelChoice | None) -> None:
-        """Delete what was downloaded, and stop what nobody waits for, but what this choice and the draft need."""
-        kept = {self._folder(known) for known in (choice, self.draft) if known is not None}
+    async def async_keep_only(self, choices: Iterable[ModelChoice]) -> None:
+        """Delete what was downloaded, and stop what nobody waits for, but what these choices and the draft need."""
+        kept = {self._folder(known) for known in (*choices, *([self.draft] if self.draft else []))}
         for folder, work in list(self._downloads.items()):
             if folder in kept or work.watchers:
                 kept.add(folder)

@@ -1,10 +1,11 @@
 """SemanticHome: the one object behind a config entry. Everything that Home Assistant shows goes through it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 import logging
 from pathlib import Path
@@ -16,30 +17,34 @@ from numpy.typing import NDArray
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.recorder import DATA_INSTANCE
 
 from .const import CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
-from .describe import TEMPLATE_VERSION
+from .embedding import EmbeddingLine
 from .engine import (
-    Encoder,
     EncoderBusyError,
-    EncoderChangedError,
-    EncoderClosedError,
     EncoderError,
     EncoderUnavailableError,
     Lane,
-    ModelFilesError,
     QueryCache,
     QueryKey,
     Role,
-    RuntimeMissingError,
 )
 from .home_index import EntityFilter, HomeIndex, IndexStatus
-from .index import Document, Stamp, StoreError
-from .matching import Background, MatchRequest, MatchResult
-from .model_choice import ModelChoice
-from .model_loading import LoadedModel
-from .model_runner import ISSUE_MODEL, RETRY_SECONDS, ModelRunner
+from .index import (
+    Document,
+    HeldError,
+    ImportCounts,
+    IncompleteGenerationError,
+    Knowledge,
+    NoPreviousGenerationError,
+    StoreError,
+)
+from .index_damage import async_report_damage
+from .matching import MatchRequest, MatchResult
+from .model_history import ModelHistory
+from .model_runner import ISSUE_MODEL, ModelRunner
 from .model_store import async_get_store
 from .sync import HomeSync
 
@@ -49,18 +54,10 @@ type SemanticHomeConfigEntry = ConfigEntry[SemanticHome]
 
 _DATABASE_NAME = "semantic_home.db"
 _SQLITE_URL = "sqlite:///"
-# Read from the database at once; the encoder's worker cuts it into the pieces that a query may have to wait for.
-_TEXTS_A_ROUND = 64
 # A person does not wait longer; names alone answer then.
 _QUERY_SECONDS = 10.0
-_NO_FAULT_OF_THE_TEXTS = (
-    EncoderBusyError,
-    EncoderChangedError,
-    EncoderClosedError,
-    EncoderUnavailableError,
-    ModelFilesError,
-    RuntimeMissingError,
-)
+# A backup of the index is a copy of one file; one that ended without saying so must not stop the index for ever.
+_HOLD_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,15 @@ class MatchAnswer:
     took_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A query's vector (dimension,), the only generation that it can be compared with, and whose it is."""
+
+    vector: NDArray[np.float32]
+    generation: int
+    model: str | None
+
+
 class SemanticHome:
     """Owns the encoder, the index and the synchronisation of one config entry."""
 
@@ -83,18 +89,23 @@ class SemanticHome:
         self._entry = entry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{DOMAIN}-index")
         self._index: HomeIndex | None = None
-        self._model = ModelRunner(hass, entry, self._tell_listeners)
-        self._encoder_task: asyncio.Task[None] | None = None
+        # The wished model's, and that of the model which answers until the wished one's vectors are complete.
+        self._lines: list[EmbeddingLine] = []
+        self._line_tasks: list[asyncio.Task[None]] = []
+        self._history = ModelHistory(hass, entry)
         self._status = IndexStatus(0, 0, 0, None)
         self._queries = QueryCache()
-        self._texts_waiting = asyncio.Event()
         self._listeners: set[CALLBACK_TYPE] = set()
+        # Set, but for as long as a backup holds the database.
+        self._released = asyncio.Event()
+        self._released.set()
+        self._end_hold: CALLBACK_TYPE | None = None
         self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
 
     @property
     def model(self) -> str | None:
-        """The id of the model in use; None while names alone answer."""
-        return self._model.model_id
+        """The id of the model that answers; None while names alone do."""
+        return self._answering.runner.model_id if self._answering else None
 
     @property
     def status(self) -> IndexStatus:
@@ -104,7 +115,8 @@ class SemanticHome:
     @property
     def degraded(self) -> bool:
         """Whether answers are less than they will be: no model, or vectors still to be made."""
-        return not self._model.answers or not self._status.complete
+        line = self._answering
+        return line is None or not line.runner.answers or not self._status.complete
 
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -118,24 +130,31 @@ class SemanticHome:
         Raises StoreError when the database cannot be opened.
         """
         self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
+        async_report_damage(self._hass, self._index.damage)
         await self._refresh_status()
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
-        if self._entry.data.get(CONF_MODEL) is None:
-            await async_get_store(self._hass).async_keep_only(None)
-        else:
-            self._encoder_task = self._entry.async_create_background_task(
-                self._hass, self._run_encoder(), f"{DOMAIN} encoder"
+        self._lines = await self._begin_lines()
+        self._line_tasks = [
+            self._entry.async_create_background_task(
+                self._hass,
+                line.async_run(partial(self._line_changed, line), partial(self._line_completed, line)),
+                f"{DOMAIN} embedding",
             )
+            for line in self._lines
+        ]
         self._sync.async_start()
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
+        await self.async_release()
         await self._sync.async_stop()
-        if self._encoder_task is not None:
-            self._encoder_task.cancel()
+        for task in self._line_tasks:
+            task.cancel()
+        if self._line_tasks:
             # Loading, when it is cut off, stops the worker that it has begun.
-            await asyncio.wait([self._encoder_task])
-        await self._model.async_stop()
+            await asyncio.wait(self._line_tasks)
+        for line in self._lines:
+            await line.runner.async_stop()
         if (index := self._index) is not None:
             self._index = None
             await self._in_thread(index.close)
@@ -144,29 +163,50 @@ class SemanticHome:
     async def async_match(self, request: MatchRequest, limits: EntityFilter) -> MatchAnswer:
         """Find what a request means. Raises EncoderBusyError when too many ask at once, StoreError."""
         started = time.monotonic()
-        vector = await self._query_vector(request.query)
-        result = await self._in_thread(self._open_index.match, request, limits, vector)
+        query = await self._encode_query(request.query)
+        vector, generation = (None, None) if query is None else (query.vector, query.generation)
+        result = await self._ask(HomeIndex.match, request, limits, vector, generation)
         return MatchAnswer(
             result=result,
-            model=None if vector is None else self.model,
-            generation=self._status.generation,
-            degraded=vector is None or self.degraded,
+            model=query.model if query else None,
+            generation=query.generation if query else self._status.generation,
+            degraded=query is None or self.degraded,
             took_ms=(time.monotonic() - started) * 1000,
         )
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
-        if not self._model.ready:
+        if (line := self._answering) is None:
             raise EncoderError("no model")
         # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
-        return (await self._model.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
+        return (await line.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
 
-    def async_lend_memory(self) -> AbstractAsyncContextManager[None]:
-        """Do without the model for a while."""
-        return self._model.async_lend_memory()
+    @asynccontextmanager
+    async def async_lend_memory(self) -> AsyncGenerator[None]:
+        """Do without the models for a while."""
+        async with AsyncExitStack() as stack:
+            for line in self._lines:
+                await stack.enter_async_context(line.runner.async_lend_memory())
+            yield
+
+    async def async_rollback(self) -> None:
+        """Return to the former model and its vectors, which are still there, at once.
+
+        Raises NoPreviousGenerationError when there is none any more.
+        """
+        data = await self._history.async_before()
+        if data is None:
+            raise NoPreviousGenerationError("There is no former model")
+        await self._ask(HomeIndex.rollback)
+        self._hass.config_entries.async_update_entry(self._entry, data=data)
+        self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
 
     async def async_rebuild(self) -> IndexStatus:
-        """Read the home again and make all vectors anew; the vectors follow in the background."""
+        """Read the home again and make all vectors anew; the vectors follow in the background.
+
+        Raises HeldError during a backup, StoreError.
+        """
+        self._refuse_while_held()
         await self._in_thread(self._open_index.forget_vectors)
         await self._index_changed()
         await self._sync.async_flush(everything=True)
@@ -182,82 +222,80 @@ class SemanticHome:
         if await self._in_thread(self._open_index.update, documents, removed_entities):
             await self._index_changed()
 
-    async def _run_encoder(self) -> None:
-        """Bring the model up, then embed what has no vector, for as long as the entry is loaded."""
-        generation = await self._model.async_run(self._use_model)
-        await self._index_changed()
-        while True:
-            await self._texts_waiting.wait()
-            self._texts_waiting.clear()
+    async def _begin_lines(self) -> list[EmbeddingLine]:
+        """Choose which models to bring up: the wished one, and that of the vectors that are there if it is another."""
+        if self._entry.data.get(CONF_MODEL) is None:
+            await async_get_store(self._hass).async_keep_only(())
+            return []
+        wished = EmbeddingLine(ModelRunner(self._hass, self._entry, self._tell_listeners), self._ask, begins=True)
+        former = await self._history.async_former_of(await self._ask(HomeIndex.active))
+        if former is None:
+            return [wished]
+        runner = ModelRunner(self._hass, self._entry, self._tell_listeners, former)
+        return [wished, EmbeddingLine(runner, self._ask, begins=False)]
+
+    async def _line_changed(self, line: EmbeddingLine) -> None:
+        """Take notice of a model that is up, or of vectors that it has made."""
+        active = await self._ask(HomeIndex.active)
+        if active is not None and active.id == line.generation and line is self._lines[0]:
+            await self._history.async_remember(active)
+        await self._refresh_status()
+
+    async def _line_completed(self, line: EmbeddingLine) -> None:
+        """Let a line answer whose generation has all vectors, if another one answers still."""
+        if line.generation is None or line is not self._lines[0]:
+            return
+        active = await self._ask(HomeIndex.active)
+        if active is None or active.id != line.generation:
+            if not await line.async_stands_the_test():
+                raise StoreError(f"The vectors of generation {line.generation} are not those that its model gives")
             try:
-                await self._embed_missing(generation)
-            except EncoderUnavailableError, EncoderChangedError:
-                # Said once already, by whoever asked the model.
-                await self._embed_later()
-            except Exception:
-                _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", RETRY_SECONDS)
-                await self._embed_later()
+                active = await self._ask(HomeIndex.swap, line.generation, frozenset(line.refused))
+            except IncompleteGenerationError:
+                # Something changed meanwhile, and is embedded first.
+                line.wake()
+                return
+            _LOGGER.info("The model %s answers from now on", line.runner.model_id)
+        await self._history.async_remember(active)
+        await self._refresh_status()
+        for other in self._lines[1:]:
+            await other.runner.async_stop()
+        del self._lines[1:]
 
-    async def _embed_later(self) -> None:
-        await asyncio.sleep(RETRY_SECONDS)
-        self._texts_waiting.set()
+    @property
+    def _answering(self) -> EmbeddingLine | None:
+        """The line of the active generation, if its model is up."""
+        active = self._status.generation
+        return next((line for line in self._lines if line.generation is not None and line.generation == active), None)
 
-    async def _use_model(self, choice: ModelChoice, model: LoadedModel) -> int:
-        """Search with this model's vectors from now on; return the generation they belong to."""
-        sentences = await self._hass.async_add_executor_job(Background.sentences)
-        background = await model.worker.encode(sentences, Role.QUERY, Lane.BULK)
-        stamp = _stamp(choice, model.encoder)
-        return (await self._in_thread(self._open_index.use, stamp, background.dense)).id
-
-    async def _embed_missing(self, generation: int) -> None:
-        refused: set[str] = set()
-        while texts := await self._texts_to_embed(refused):
-            if not await self._embed(generation, texts):
-                # One bad text must not keep the others from the index.
-                refused.update([text for text in texts if not await self._embed(generation, [text])])
-            await self._refresh_status()
-        if refused:
-            _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
-        await self._in_thread(self._open_index.prune)
-
-    async def _texts_to_embed(self, refused: set[str]) -> list[str]:
-        texts = await self._in_thread(self._open_index.missing_texts, _TEXTS_A_ROUND + len(refused))
-        return [text for text in texts if text not in refused]
-
-    async def _embed(self, generation: int, texts: list[str]) -> bool:
-        """Embed texts and keep their vectors; False when the model refuses one of them."""
-        try:
-            vectors = await self._model.async_encode(texts, Role.PASSAGE, Lane.BULK)
-        except _NO_FAULT_OF_THE_TEXTS:
-            raise
-        except EncoderError as err:
-            _LOGGER.debug("The model refuses one of %s texts", len(texts), exc_info=err)
-            return False
-        await self._in_thread(self._open_index.add_vectors, generation, texts, vectors.dense)
-        return True
-
-    async def _query_vector(self, query: str) -> NDArray[np.float32] | None:
-        if not self._model.ready:
+    async def _encode_query(self, text: str) -> _Query | None:
+        """Encode a query with the model that answers; None when it does not."""
+        line = self._answering
+        # Soon after it may be another one that answers.
+        if line is None or (generation := line.generation) is None:
             return None
-        key = QueryKey(self._status.generation or 0, query)
+        model = line.runner.model_id
+        key = QueryKey(generation, text)
         encoded = self._queries.get(key)
         if encoded is None:
             try:
-                encoded = await self._model.async_encode([query], Role.QUERY, within=_QUERY_SECONDS)
+                encoded = await line.runner.async_encode([text], Role.QUERY, within=_QUERY_SECONDS)
             except EncoderBusyError:
                 raise
             except EncoderUnavailableError:
                 return None
             except EncoderError as err:
+                if self._answering is not line:
+                    return await self._encode_query(text)
                 _LOGGER.warning("The model did not answer, names alone do: %s", err)
                 return None
             self._queries.put(key, encoded)
-        vector: NDArray[np.float32] = encoded.dense[0]
-        return vector
+        return _Query(encoded.dense[0], generation, model)
 
     async def _index_changed(self) -> None:
         await self._refresh_status()
-        self._texts_waiting.set()
+        for line in self._lines:
+            line.wake()
 
     async def _refresh_status(self) -> None:
         self._status = await self._in_thread(self._open_index.status)
@@ -274,10 +312,78 @@ class SemanticHome:
             raise StoreError("The index is closed")
         return self._index
 
+    async def _ask[*Arguments, Result](
+        self, method: Callable[[HomeIndex, *Arguments], Result], *arguments: *Arguments
+    ) -> Result:
+        """Call a method of the index in its thread."""
+        return await self._in_thread(method, self._open_index, *arguments)
+
     async def _in_thread[*Arguments, Result](
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
-        return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
+        while True:
+            try:
+                return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
+            except HeldError:
+                # Nothing was written. Whoever cannot wait for a backup asks `_refuse_while_held` first.
+                await self._released.wait()
+
+    async def async_import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
+        """Add all rows or none, or only count what that would do; the vectors follow in the background.
+
+        Raises HeldError during a backup, StoreError.
+        """
+        if not dry_run:
+            self._refuse_while_held()
+        counts = await self._in_thread(partial(self._open_index.import_knowledge, rows, dry_run=dry_run))
+        if not dry_run and (counts.added or counts.merged):
+            await self._index_changed()
+        return counts
+
+    async def async_knowledge(self) -> list[Knowledge]:
+        """Give all knowledge that there is. Raises StoreError."""
+        return await self._in_thread(self._open_index.knowledge)
+
+    async def async_hold(self) -> None:
+        """Complete the database's file and keep it still until `async_release`, but not for ever.
+
+        Questions are answered meanwhile; what is to be written waits. Raises StoreError.
+        """
+        hold = self._open_index.hold
+        self._released.clear()
+        self._cancel_end_of_hold()
+        self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
+        try:
+            await self._in_thread(hold)
+        except BaseException:
+            # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
+            self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
+            raise
+
+    async def async_release(self) -> None:
+        """Write again what waits. Does nothing when the database is not held."""
+        if self._released.is_set():
+            return
+        if self._index is not None:
+            await self._in_thread(self._index.release)
+        self._cancel_end_of_hold()
+        self._released.set()
+
+    async def _hold_too_long(self, _: datetime) -> None:
+        self._end_hold = None
+        _LOGGER.warning("A backup has not said in %.0f s that it is done, the index is written again", _HOLD_SECONDS)
+        await self.async_release()
+
+    @callback
+    def _cancel_end_of_hold(self) -> None:
+        if self._end_hold is not None:
+            self._end_hold()
+            self._end_hold = None
+
+    @callback
+    def _refuse_while_held(self) -> None:
+        if not self._released.is_set():
+            raise HeldError("A backup holds the database")
 
 
 def database_path(hass: HomeAssistant) -> Path:
@@ -286,17 +392,3 @@ def database_path(hass: HomeAssistant) -> Path:
     if recorder is not None and recorder.db_url.startswith(f"{_SQLITE_URL}/"):
         return Path(recorder.db_url.removeprefix(_SQLITE_URL)).with_name(_DATABASE_NAME)
     return Path(hass.config.path(_DATABASE_NAME))
-
-
-def _stamp(choice: ModelChoice, encoder: Encoder) -> Stamp:
-    spec = choice.spec
-    return Stamp(
-        model_id=spec.id,
-        revision=encoder.revision,
-        precision=spec.precision,
-        pooling=spec.pooling,
-        query_prefix=spec.query_prefix,
-        passage_prefix=spec.passage_prefix,
-        template_version=TEMPLATE_VERSION,
-        dimension=encoder.dimension,
-    )

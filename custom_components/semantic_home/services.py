@@ -21,7 +21,8 @@ from homeassistant.helpers import (
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from .engine import EncoderBusyError, EncoderError
 from .home_index import EntityFilter
-from .index import StoreError
+from .index import HeldError, NoPreviousGenerationError, StoreError
+from .knowledge_services import async_setup_knowledge_services
 from .matching import MatchRequest, Scored
 from .runtime import MatchAnswer, SemanticHome, SemanticHomeConfigEntry
 
@@ -34,6 +35,7 @@ ATTR_TEXTS: Final = "texts"
 SERVICE_MATCH_DEVICES: Final = "match_devices"
 SERVICE_GENERATE_EMBEDDINGS: Final = "generate_embeddings"
 SERVICE_REBUILD_INDEX: Final = "rebuild_index"
+SERVICE_ROLLBACK_MODEL: Final = "rollback_model"
 
 _DEFAULT_LIMIT: Final = 5
 _MAX_LIMIT: Final = 50
@@ -56,6 +58,7 @@ MATCH_DEVICES_SCHEMA = vol.Schema(
 )
 GENERATE_EMBEDDINGS_SCHEMA = vol.Schema({vol.Required(ATTR_TEXTS): _STRINGS})
 REBUILD_INDEX_SCHEMA = vol.Schema({})
+ROLLBACK_MODEL_SCHEMA = vol.Schema({})
 
 
 @callback
@@ -83,6 +86,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
         REBUILD_INDEX_SCHEMA,
         supports_response=SupportsResponse.OPTIONAL,
     )
+    service.async_register_admin_service(
+        hass, DOMAIN, SERVICE_ROLLBACK_MODEL, _async_rollback_model, ROLLBACK_MODEL_SCHEMA
+    )
+    async_setup_knowledge_services(hass)
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
@@ -137,6 +144,15 @@ async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
         "embedded": status.vectors,
         "generation": status.generation,
     }
+
+
+async def _async_rollback_model(call: ServiceCall) -> None:
+    try:
+        await _home(call).async_rollback()
+    except NoPreviousGenerationError as err:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_former_model") from err
+    except StoreError as err:
+        raise _failure(err) from err
 
 
 def _home(call: ServiceCall) -> SemanticHome:
@@ -224,6 +240,8 @@ def _candidate_response(scored: Scored) -> dict[str, Any]:
 
 
 def _failure(err: EncoderError | StoreError) -> HomeAssistantError:
+    if isinstance(err, HeldError):
+        return HomeAssistantError(translation_domain=DOMAIN, translation_key="backup_running")
     key = "busy" if isinstance(err, EncoderBusyError) else "failed"
     return HomeAssistantError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders={"detail": str(err)}

@@ -250,7 +250,7 @@ async def test_the_portable_engine_takes_over(client: Client, house: House):
     choice = Choice("numpy", folder=f"{MODELS_FOLDER}/{semantic_home.PORTABLE_MODEL}")
     before = await semantic_home.match(client, COUCH)
     await semantic_home.reconfigure(client, (await _entry(client))["entry_id"], choice)
-    await semantic_home.wait_for_index(client)
+    await semantic_home.wait_for_model(client, before["generation"])
     after = await semantic_home.match(client, COUCH)
     assert (after["decision"], after["entity_ids"]) == ("match", [SOFA_LAMP])
     assert after["generation"] != before["generation"], "these are the vectors of another file"

@@ -170,10 +170,36 @@ async def test_a_cut_in_the_middle_is_mended(client: Client, house: House, hub: 
 async def test_from_the_download_to_a_server(client: Client, server: EmbeddingServer):
     before = await semantic_home.match(client, COUCH)
     await semantic_home.reconfigure(client, await _entry_id(client), Choice(server=server.url))
-    await semantic_home.wait_for_index(client)
+    await semantic_home.wait_for_model(client, before["generation"])
     response = await semantic_home.match(client, GERMAN)
     assert (response["candidates"][0]["entity_id"], response["model"]) == (SOFA_LAMP, EmbeddingServer.QUERY_MODEL)
     assert response["generation"] != before["generation"]
+
+
+async def test_back_to_the_former_model_at_once_and_no_query_fails_meanwhile(client: Client):
+    """Asked every tenth of a second, while models change there and back."""
+    answers: list[JsonObject] = []
+    over = asyncio.Event()
+
+    async def ask() -> None:
+        while not over.is_set():
+            answers.append(await semantic_home.match(client, COUCH))
+            await asyncio.sleep(0.1)
+
+    before = await semantic_home.match(client, COUCH)
+    for _ in range(2):
+        # The reload of the entry is Home Assistant's; from then on nothing may fail.
+        await client.action_without_response(DOMAIN, "rollback_model")
+        await eventually(lambda: client.entries(DOMAIN), lambda entries: entries[0]["state"] == "loaded")
+        asking = asyncio.create_task(ask())
+        await semantic_home.wait_for_index(client)
+        over.set()
+        await asking
+        over.clear()
+    after = await semantic_home.match(client, COUCH)
+    assert after["generation"] == before["generation"]
+    assert all(answer["generation"] for answer in answers), "every answer names its generation"
+    assert {answer["candidates"][0]["entity_id"] for answer in answers if not answer["degraded"]} == {SOFA_LAMP}
 
 
 async def test_without_its_server_names_answer(client: Client, server: EmbeddingServer):
@@ -189,9 +215,13 @@ async def test_without_its_server_names_answer(client: Client, server: Embedding
 
 async def test_from_the_server_to_a_folder_and_back_to_the_download(client: Client, hub: HubServer):
     entry_id = await _entry_id(client)
+    before = await semantic_home.match(client, COUCH)
     await semantic_home.reconfigure(client, entry_id, Choice())
-    assert (await _finds_the_couch_lamp(client))["model"] == semantic_home.MODEL
+    await semantic_home.wait_for_model(client, before["generation"])
+    middle = await _finds_the_couch_lamp(client)
+    assert middle["model"] == semantic_home.MODEL
     await semantic_home.reconfigure(client, entry_id, Choice(engine="numpy", hub=hub.endpoint))
+    await semantic_home.wait_for_model(client, middle["generation"])
     await _finds_the_couch_lamp(client)
 
 

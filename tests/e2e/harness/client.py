@@ -98,6 +98,10 @@ class Client:
         response: JsonObject = answer["service_response"]
         return response
 
+    async def action_without_response(self, domain: str, name: str, data: JsonObject | None = None) -> None:
+        """Call an action that responds with nothing."""
+        await self.post(f"/api/services/{domain}/{name}", data)
+
     async def entries(self, domain: str) -> list[JsonObject]:
         """Return the config entries of an integration."""
         entries: list[JsonObject] = await self.get(f"/api/config/config_entries/entry?domain={domain}")

@@ -85,3 +85,13 @@ async def wait_for_index(client: Client) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"The index is still incomplete after {INDEX_SECONDS} s")
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def wait_for_model(client: Client, other_than: int) -> JsonObject:
+    """Wait until another generation of vectors answers than this one; return an answer of it."""
+    deadline = time.monotonic() + INDEX_SECONDS
+    while (response := await match(client, "light"))["degraded"] or response["generation"] == other_than:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Generation {response['generation']} still answers after {INDEX_SECONDS} s")
+        await asyncio.sleep(POLL_SECONDS)
+    return response

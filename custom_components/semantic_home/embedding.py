@@ -1,0 +1,174 @@
+"""One model and the generation of vectors that it makes: kept complete, in the background, for as long as it runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import logging
+from typing import Protocol
+
+from .describe import TEMPLATE_VERSION
+from .engine import (
+    Encoder,
+    EncoderBusyError,
+    EncoderChangedError,
+    EncoderClosedError,
+    EncoderError,
+    EncoderUnavailableError,
+    Lane,
+    ModelFilesError,
+    Role,
+    RuntimeMissingError,
+)
+from .home_index import HomeIndex
+from .index import Generation, Stamp, StoreError
+from .matching import Background
+from .model_choice import ModelChoice
+from .model_loading import LoadedModel
+from .model_runner import RETRY_SECONDS, ModelRunner
+
+_LOGGER = logging.getLogger(__name__)
+
+# Read from the database at once; the encoder's worker cuts it into the pieces that a query may have to wait for.
+_TEXTS_A_ROUND = 64
+# So many texts are embedded again before a generation may answer, and must come out as they are stored.
+_SAMPLE = 8
+_SAME = 0.99
+_NO_FAULT_OF_THE_TEXTS = (
+    EncoderBusyError,
+    EncoderChangedError,
+    EncoderClosedError,
+    EncoderUnavailableError,
+    ModelFilesError,
+    RuntimeMissingError,
+)
+
+
+class AskIndex(Protocol):
+    """Calls a method of the home's index in its thread."""
+
+    def __call__[*Arguments, Result](
+        self, method: Callable[[HomeIndex, *Arguments], Result], *arguments: *Arguments
+    ) -> Awaitable[Result]:
+        """Return what the method does, and raise what it raises."""
+
+
+class EmbeddingLine:
+    """Brings a model up and embeds what has no vector in its generation."""
+
+    def __init__(self, runner: ModelRunner, ask: AskIndex, *, begins: bool) -> None:
+        """Take the model's runner and the way to the index.
+
+        `begins`: whether it may begin a generation; else it serves the active one, if that is of this model.
+        """
+        self.runner = runner
+        self.stamp: Stamp | None = None
+        self.refused: set[str] = set()
+        """Texts that the model refuses; their letters alone are matched."""
+        self._ask = ask
+        self._begins = begins
+        self._generation: Generation | None = None
+        self._waiting = asyncio.Event()
+
+    @property
+    def generation(self) -> int | None:
+        """The id of the generation that its vectors belong to; None until the model is up."""
+        return self._generation.id if self._generation and self.runner.ready else None
+
+    def wake(self) -> None:
+        """Look for texts without a vector."""
+        self._waiting.set()
+
+    async def async_run(self, changed: Callable[[], Awaitable[None]], completed: Callable[[], Awaitable[None]]) -> None:
+        """Run until cancelled. `changed` is called when there is something new, `completed` when nothing is missing."""
+        self._generation = await self.runner.async_run(self._use)
+        await changed()
+        self.wake()
+        while True:
+            await self._waiting.wait()
+            self._waiting.clear()
+            try:
+                await self._embed_missing(self._generation.id, changed)
+                await completed()
+            except EncoderUnavailableError, EncoderChangedError:
+                # Said once already, by whoever asked the model.
+                await self._later()
+            except Exception:
+                _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", RETRY_SECONDS)
+                await self._later()
+
+    async def async_stands_the_test(self) -> bool:
+        """Embed some of the generation's texts again, and tell whether they come out as they are stored."""
+        if self._generation is None:
+            return False
+        sample = await self._ask(HomeIndex.sample, self._generation.id, _SAMPLE)
+        texts = list(sample)
+        if not texts:
+            return True
+        encoded = (await self.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
+        cosines = [float(encoded[row] @ sample[text]) for row, text in enumerate(texts)]
+        return min(cosines) >= _SAME
+
+    async def _later(self) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        self.wake()
+
+    async def _use(self, choice: ModelChoice, model: LoadedModel) -> Generation:
+        """Find the generation of this model's vectors, and have it searched; raises EncoderError when there is none."""
+        self.stamp = stamp_of(choice, model.encoder)
+        generation = await self._ask(HomeIndex.prepare if self._begins else HomeIndex.active_of, self.stamp)
+        if generation is None:
+            raise EncoderError("The vectors that answer now are not of this model")
+        sentences = await asyncio.to_thread(Background.sentences)
+        background = await self._ask(HomeIndex.background, generation.id, sentences)
+        if background is None:
+            background = (await model.worker.encode(sentences, Role.QUERY, Lane.BULK)).dense
+        await self._ask(HomeIndex.use, generation, sentences, background)
+        return generation
+
+    async def _embed_missing(self, generation: int, changed: Callable[[], Awaitable[None]]) -> None:
+        refused: set[str] = set()
+        while texts := await self._ask(HomeIndex.missing_texts, generation, _TEXTS_A_ROUND, frozenset(refused)):
+            if not await self._embed(generation, texts):
+                # One bad text must not keep the others from the index.
+                refused.update([text for text in texts if not await self._embed(generation, [text])])
+            await changed()
+        if refused - self.refused:
+            _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
+        self.refused = refused
+        await self._ask(HomeIndex.prune)
+        await self._reclaim()
+
+    async def _reclaim(self) -> None:
+        """Give the space of what is gone back to the disk, in steps between which queries are answered."""
+        try:
+            while await self._ask(HomeIndex.reclaim):
+                pass
+        except StoreError as err:
+            # It is a matter of space alone, and is tried again after the next change.
+            _LOGGER.warning("The space of what was removed could not be given back: %s", err)
+
+    async def _embed(self, generation: int, texts: list[str]) -> bool:
+        """Embed texts and keep their vectors; False when the model refuses one of them."""
+        try:
+            vectors = await self.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)
+        except _NO_FAULT_OF_THE_TEXTS:
+            raise
+        except EncoderError as err:
+            _LOGGER.debug("The model refuses one of %s texts", len(texts), exc_info=err)
+            return False
+        await self._ask(HomeIndex.add_vectors, generation, texts, vectors.dense)
+        return True
+
+
+def stamp_of(choice: ModelChoice, encoder: Encoder) -> Stamp:
+    """Say how the vectors of an encoder are made."""
+    spec = choice.spec
+    return Stamp(
+        model_id=spec.id,
+        revision=encoder.revision,
+        precision=spec.precision,
+        pooling=spec.pooling,
+        query_prefix=spec.query_prefix,
+        passage_prefix=spec.passage_prefix,
+        template_version=TEMPLATE_VERSION,
+        dimension=encoder.dimension,
+    )

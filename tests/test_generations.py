@@ -1,0 +1,290 @@
+"""The model changes under a running home: the old one answers until the new one's vectors are complete."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+import shutil
+import sqlite3
+import threading
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+
+from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, DOMAIN
+from custom_components.semantic_home.engine import Encoded, OpenVINOEncoder, Role
+
+from .conftest import MINILM
+from .house import Home, async_let_sync, async_set_up, async_wait_complete, worker_of
+from .test_services import match
+
+COUCH = "turn off the lamp next to the couch"
+encode = OpenVINOEncoder.encode
+
+
+class Gate:
+    """Holds back what the new model is to embed: of the texts that a home is made of, not of queries."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.embedded: list[str] = []
+
+    def __call__(self, encoder: OpenVINOEncoder, texts: Sequence[str], role: Role) -> Encoded:
+        if role is Role.PASSAGE and encoder._files.graph.parent.name == self._folder:
+            self.reached.set()
+            assert self.opened.wait(60)
+            self.embedded.extend(texts)
+        return encode(encoder, texts, role)
+
+    def patch(self) -> Any:
+        return patch.object(OpenVINOEncoder, "encode", autospec=True, side_effect=self)
+
+    async def wait(self, hass: HomeAssistant) -> None:
+        assert await hass.async_add_executor_job(self.reached.wait, 60)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, home: Home, model_folder: str) -> MockConfigEntry:
+    entry = MockConfigEntry(domain=DOMAIN, data=data(model_folder))
+    await async_set_up(hass, entry)
+    await async_wait_complete(entry)
+    await hass.async_block_till_done()
+    return entry
+
+
+def data(folder: str) -> dict[str, str]:
+    return {CONF_ENGINE: "openvino", CONF_MODEL: MINILM, CONF_FOLDER: folder}
+
+
+async def change(hass: HomeAssistant, entry: MockConfigEntry, folder: str) -> None:
+    """Wish another model, as the dialog does."""
+    hass.config_entries.async_update_entry(entry, data={**entry.data, **data(folder)})
+    await hass.config_entries.async_reload(entry.entry_id)
+
+
+async def swapped(entry: MockConfigEntry, generation: int) -> None:
+    """Wait until another generation answers, and is complete."""
+    done = asyncio.Event()
+
+    def check() -> None:
+        home = entry.runtime_data
+        if home.status.generation not in (None, generation) and not home.degraded:
+            done.set()
+
+    unsubscribe = entry.runtime_data.async_listen(check)
+    check()
+    async with asyncio.timeout(60):
+        await done.wait()
+    unsubscribe()
+
+
+def rows(hass: HomeAssistant, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(hass.config.path("semantic_home.db"), timeout=10) as database:
+        return database.execute(query).fetchall()
+
+
+def no_mixture(hass: HomeAssistant) -> bool:
+    """Tell whether every vector is as long as its generation's are."""
+    strangers = rows(
+        hass,
+        "SELECT count(*) FROM vector JOIN generation ON generation.id = generation_id"
+        " WHERE length(dense) != 4 * dimension",
+    )
+    return strangers == [(0,)]
+
+
+async def test_the_old_model_answers_until_the_new_ones_vectors_are_complete(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str
+) -> None:
+    before = await match(hass, COUCH)
+    gate = Gate(Path(portable_folder).name)
+    with gate.patch():
+        await change(hass, entry, portable_folder)
+        await gate.wait(hass)
+        await async_wait_complete(entry)
+        meanwhile = await match(hass, "switch off the light beside the sofa")
+        assert meanwhile["candidates"][0]["entity_id"] == "light.sofa_lamp"
+        assert (meanwhile["generation"], meanwhile["degraded"]) == (before["generation"], False)
+        assert entry.runtime_data.status.building not in (None, before["generation"])
+        gate.opened.set()
+        await swapped(entry, before["generation"])
+    after = await match(hass, COUCH)
+    assert after["entity_ids"] == ["light.sofa_lamp"]
+    assert after["generation"] != before["generation"]
+    assert entry.runtime_data.status.building is None
+    states = rows(hass, "SELECT state FROM generation WHERE state != 'removed' ORDER BY id")
+    assert states == [("retired",), ("active",)], "the former one is kept"
+    assert no_mixture(hass)
+
+
+async def test_what_is_new_meanwhile_goes_to_both(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    gate = Gate(Path(portable_folder).name)
+    with gate.patch():
+        await change(hass, entry, portable_folder)
+        await gate.wait(hass)
+        await async_wait_complete(entry)
+        home.add("switch", "aquarium", "Aquarium pump", "bedroom")
+        await async_let_sync(hass, entry)
+        found = await match(hass, "switch on the fish tank's pump")
+        assert (found["candidates"][0]["entity_id"], found["generation"]) == ("switch.aquarium", old)
+        gate.opened.set()
+        await swapped(entry, old)
+    found = await match(hass, "switch on the fish tank's pump")
+    assert found["candidates"][0]["entity_id"] == "switch.aquarium"
+    assert no_mixture(hass)
+
+
+async def test_a_restart_goes_on_where_the_build_was(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    total = entry.runtime_data.status.texts
+    first = Gate(Path(portable_folder).name)
+    first.opened.set()
+    stored = threading.Event()
+
+    def stop_after_some(*args: Any, **kwargs: Any) -> Encoded:
+        encoded = first(*args, **kwargs)
+        if len(first.embedded) > total // 3:
+            stored.set()
+            first.opened.clear()
+        return encoded
+
+    with (
+        patch("custom_components.semantic_home.embedding._TEXTS_A_ROUND", 4),
+        patch.object(OpenVINOEncoder, "encode", autospec=True, side_effect=stop_after_some),
+    ):
+        await change(hass, entry, portable_folder)
+        assert await hass.async_add_executor_job(stored.wait, 60)
+        unloading = hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+        first.opened.set()
+        assert await unloading
+    [(kept,)] = rows(hass, f"SELECT count(*) FROM vector WHERE generation_id > {old}")
+    assert 0 < kept < total
+    second = Gate(Path(portable_folder).name)
+    with second.patch():
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await second.wait(hass)
+        await async_wait_complete(entry)
+        assert (await match(hass, COUCH))["generation"] == old
+        second.opened.set()
+        await swapped(entry, old)
+    # Beside the rest, a few are made again to see whether they are right.
+    assert len(set(second.embedded)) <= total - kept + 8
+
+
+async def test_without_the_old_model_names_answer_until_the_new_one_is_ready(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str, model_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(shutil.rmtree, hass.config.path(model_folder))
+    gate = Gate(Path(portable_folder).name)
+    with gate.patch():
+        await change(hass, entry, portable_folder)
+        await gate.wait(hass)
+        found = await match(hass, "Schalte die Stehlampe aus")
+        assert (found["entity_ids"], found["degraded"], found["model"]) == (["light.sofa_lamp"], True, None)
+        gate.opened.set()
+        await swapped(entry, old)
+    assert (await match(hass, COUCH))["degraded"] is False
+
+
+async def test_back_again_during_the_build_costs_nothing(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str, model_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    gate = Gate(Path(portable_folder).name)
+    with gate.patch():
+        await change(hass, entry, portable_folder)
+        await gate.wait(hass)
+        changing = hass.async_create_task(change(hass, entry, model_folder))
+        gate.opened.set()
+        await changing
+    await async_wait_complete(entry)
+    assert entry.runtime_data.status.generation == old
+    assert entry.runtime_data.status.building is None
+    assert rows(hass, "SELECT count(*) FROM generation WHERE state != 'removed'") == [(1,)]
+
+
+async def test_vectors_that_are_not_the_models_do_not_answer(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = entry.runtime_data.status.generation
+    noticed = asyncio.Event()
+    with (
+        patch("custom_components.semantic_home.home_index.IndexStore.sample") as sample,
+        patch("custom_components.semantic_home.embedding.asyncio.sleep", side_effect=lambda _: noticed.set()),
+    ):
+        sample.return_value = {"Sofa lamp": np.eye(1, 384, dtype=np.float32)[0]}
+        await change(hass, entry, portable_folder)
+        async with asyncio.timeout(60):
+            await noticed.wait()
+        assert entry.runtime_data.status.generation == old
+    assert "are not those that its model gives" in caplog.text
+
+
+async def test_rollback_returns_to_the_former_model_at_once(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str, model_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    await change(hass, entry, portable_folder)
+    await swapped(entry, old)
+    await hass.async_block_till_done()
+    embedded: list[str] = []
+
+    def record(encoder: OpenVINOEncoder, texts: Sequence[str], role: Role) -> Encoded:
+        if role is Role.PASSAGE:
+            embedded.extend(texts)
+        return encode(encoder, texts, role)
+
+    with patch.object(OpenVINOEncoder, "encode", autospec=True, side_effect=record):
+        await hass.services.async_call(DOMAIN, "rollback_model", blocking=True)
+        await hass.async_block_till_done()
+        await async_wait_complete(entry)
+    assert entry.runtime_data.status.generation == old
+    assert entry.data[CONF_FOLDER] == model_folder
+    assert embedded == [], "its vectors are still there"
+    assert worker_of(entry).loaded
+    await entry.runtime_data.async_rollback()
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    assert entry.data[CONF_FOLDER] == portable_folder, "and back again"
+
+
+async def test_there_is_nothing_to_return_to_at_first(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "rollback_model", blocking=True)
+    assert refused.value.translation_key == "no_former_model"
+
+
+async def test_no_query_fails_while_the_model_changes(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, portable_folder: str
+) -> None:
+    old = entry.runtime_data.status.generation
+    answers: list[dict[str, Any]] = []
+    over = asyncio.Event()
+
+    async def ask() -> None:
+        while not over.is_set():
+            answers.append(await match(hass, f"turn off the lamp next to the couch {len(answers)}"))
+
+    await change(hass, entry, portable_folder)
+    asking = hass.async_create_task(ask())
+    await swapped(entry, old)
+    over.set()
+    await asking
+    assert len(answers) > 1
+    # Until the old model is loaded again, names answer, as after every start.
+    answers = [answer for answer in answers if not answer["degraded"]]
+    assert {answer["candidates"][0]["entity_id"] for answer in answers} == {"light.sofa_lamp"}
+    assert [answer["generation"] for answer in answers] == sorted(answer["generation"] for answer in answers)
