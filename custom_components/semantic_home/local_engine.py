@@ -25,7 +25,7 @@ _ARM_64 = frozenset({"aarch64", "arm64"})
 # integration from loading where it has no package.
 REQUIREMENTS: Final[Mapping[Engine, tuple[str, ...]]] = {
     Engine.OPENVINO: ("openvino==2026.4.1", _TOKENIZERS),
-    Engine.NUMPY: (_TOKENIZERS, "threadpoolctl==3.6.0"),
+    Engine.NUMPY: (_TOKENIZERS,),
 }
 
 

@@ -1,7 +1,6 @@
 """How much of the machine an encoder takes, and on what it runs."""
 
 from collections.abc import Iterator, Sequence
-import logging
 from pathlib import Path
 import shutil
 import sys
@@ -222,13 +221,3 @@ def test_numpy_gives_threads_back_after_a_fault(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(MemoryError):
             encoder.encode(_TEXTS, Role.QUERY)
         assert _blas_threads() == {2}
-
-
-def test_numpy_without_threadpoolctl(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    expected = NumPyEncoder(_FOLDER, _SPEC).encode(_TEXTS, Role.QUERY).dense
-    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    with caplog.at_level(logging.DEBUG):
-        found = NumPyEncoder(_FOLDER, _SPEC, ComputeOptions(threads=1)).encode(_TEXTS, Role.QUERY).dense
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert "cannot be limited" in caplog.text
-    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import ctypes
 import logging
-from typing import Any
+from pathlib import Path
 
 _LOGGER = logging.getLogger(__name__)
+
+_MAPS = Path("/proc/self/maps")
+# NumPy's own OpenBLAS, with 64-bit integers and with 32-bit ones, and the system's.
+_NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads")
 
 
 class BlasThreads:
@@ -14,25 +19,35 @@ class BlasThreads:
     def __init__(self, count: int) -> None:
         """Find the BLAS that NumPy has loaded. Blocking."""
         self._count = count
-        self._controller = _find()
+        self._blas = _find()
 
     @contextmanager
     def limited(self) -> Iterator[None]:
         """Compute with so many threads inside, and afterwards with as many as before."""
-        if self._controller is None:
+        if self._blas is None:
             yield
             return
-        with self._controller.limit(limits=self._count, user_api="blas"):
+        get, put = self._blas
+        before = get()
+        put(self._count)
+        try:
             yield
+        finally:
+            put(before)
 
 
-def _find() -> Any:
-    """Return threadpoolctl's handle; None where that is not installed or cannot look: then BLAS takes what it likes."""
+def _find() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:
+    """Return OpenBLAS's functions to get and to set the number; None where it cannot be found (no Linux).
+
+    Not with threadpoolctl: it walks the loaded libraries with a callback into Python, and deadlocks with a thread that
+    loads one meanwhile, as OpenVINO does.
+    """
     try:
-        import threadpoolctl  # noqa: PLC0415 - installed on demand
-
-        # Looking for the loaded libraries takes milliseconds, too long for each text.
-        return threadpoolctl.ThreadpoolController()
-    except (ImportError, OSError, RuntimeError) as err:
+        paths = {line.split()[-1] for line in _MAPS.read_text("utf-8").splitlines() if "openblas" in line}
+        for library in map(ctypes.CDLL, sorted(paths)):
+            for name in _NAMES:
+                if hasattr(library, name.format("set")):
+                    return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    except (OSError, ValueError) as err:
         _LOGGER.debug("NumPy's threads cannot be limited: %s", err)
-        return None
+    return None
