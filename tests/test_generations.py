@@ -84,6 +84,10 @@ async def swapped(entry: MockConfigEntry, generation: int) -> None:
     unsubscribe()
 
 
+def embedding_tasks() -> int:
+    return sum(task.get_name() == f"{DOMAIN} embedding" for task in asyncio.all_tasks())
+
+
 def rows(hass: HomeAssistant, query: str) -> list[tuple[Any, ...]]:
     with sqlite3.connect(hass.config.path("semantic_home.db"), timeout=10) as database:
         return database.execute(query).fetchall()
@@ -196,7 +200,9 @@ async def test_without_the_old_model_names_answer_until_the_new_one_is_ready(
         assert (found["entity_ids"], found["degraded"], found["model"]) == (["light.sofa_lamp"], True, None)
         gate.opened.set()
         await swapped(entry, old)
+    await hass.async_block_till_done()
     assert (await match(hass, COUCH))["degraded"] is False
+    assert embedding_tasks() == 1, "the old model is not tried any more"
 
 
 async def test_back_again_during_the_build_costs_nothing(

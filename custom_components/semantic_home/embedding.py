@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable
 import logging
 from typing import Protocol
 
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+
+from .const import DOMAIN
 from .describe import TEMPLATE_VERSION
 from .engine import (
     Encoder,
@@ -60,13 +64,13 @@ class EmbeddingLine:
         `begins`: whether it may begin a generation; else it serves the active one, if that is of this model.
         """
         self.runner = runner
-        self.stamp: Stamp | None = None
         self.refused: set[str] = set()
         """Texts that the model refuses; their letters alone are matched."""
         self._ask = ask
         self._begins = begins
         self._generation: Generation | None = None
         self._waiting = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def generation(self) -> int | None:
@@ -77,8 +81,26 @@ class EmbeddingLine:
         """Look for texts without a vector."""
         self._waiting.set()
 
-    async def async_run(self, changed: Callable[[], Awaitable[None]], completed: Callable[[], Awaitable[None]]) -> None:
-        """Run until cancelled. `changed` is called when there is something new, `completed` when nothing is missing."""
+    @callback
+    def async_start(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        changed: Callable[[], Awaitable[None]],
+        completed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Run in the background: `changed` is called when something is new, `completed` when nothing is missing."""
+        self._task = entry.async_create_background_task(hass, self._run(changed, completed), f"{DOMAIN} embedding")
+
+    async def async_stop(self) -> None:
+        """Stop for good, also what is only tried again now and then. Can be called twice."""
+        if self._task is not None:
+            self._task.cancel()
+            # Loading, when it is cut off, stops the worker that it has begun.
+            await asyncio.wait([self._task])
+        await self.runner.async_stop()
+
+    async def _run(self, changed: Callable[[], Awaitable[None]], completed: Callable[[], Awaitable[None]]) -> None:
         self._generation = await self.runner.async_run(self._use)
         await changed()
         self.wake()
@@ -113,8 +135,8 @@ class EmbeddingLine:
 
     async def _use(self, choice: ModelChoice, model: LoadedModel) -> Generation:
         """Find the generation of this model's vectors, and have it searched; raises EncoderError when there is none."""
-        self.stamp = stamp_of(choice, model.encoder)
-        generation = await self._ask(HomeIndex.prepare if self._begins else HomeIndex.active_of, self.stamp)
+        stamp = _stamp(choice, model.encoder)
+        generation = await self._ask(HomeIndex.prepare if self._begins else HomeIndex.active_of, stamp)
         if generation is None:
             raise EncoderError("The vectors that answer now are not of this model")
         sentences = await asyncio.to_thread(Background.sentences)
@@ -159,7 +181,7 @@ class EmbeddingLine:
         return True
 
 
-def stamp_of(choice: ModelChoice, encoder: Encoder) -> Stamp:
+def _stamp(choice: ModelChoice, encoder: Encoder) -> Stamp:
     """Say how the vectors of an encoder are made."""
     spec = choice.spec
     return Stamp(

@@ -91,7 +91,6 @@ class SemanticHome:
         self._index: HomeIndex | None = None
         # The wished model's, and that of the model which answers until the wished one's vectors are complete.
         self._lines: list[EmbeddingLine] = []
-        self._line_tasks: list[asyncio.Task[None]] = []
         self._history = ModelHistory(hass, entry)
         self._status = IndexStatus(0, 0, 0, None)
         self._queries = QueryCache()
@@ -134,27 +133,18 @@ class SemanticHome:
         await self._refresh_status()
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         self._lines = await self._begin_lines()
-        self._line_tasks = [
-            self._entry.async_create_background_task(
-                self._hass,
-                line.async_run(partial(self._line_changed, line), partial(self._line_completed, line)),
-                f"{DOMAIN} embedding",
+        for line in self._lines:
+            line.async_start(
+                self._hass, self._entry, partial(self._line_changed, line), partial(self._line_completed, line)
             )
-            for line in self._lines
-        ]
         self._sync.async_start()
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
         await self.async_release()
         await self._sync.async_stop()
-        for task in self._line_tasks:
-            task.cancel()
-        if self._line_tasks:
-            # Loading, when it is cut off, stops the worker that it has begun.
-            await asyncio.wait(self._line_tasks)
         for line in self._lines:
-            await line.runner.async_stop()
+            await line.async_stop()
         if (index := self._index) is not None:
             self._index = None
             await self._in_thread(index.close)
@@ -259,7 +249,8 @@ class SemanticHome:
         await self._history.async_remember(active)
         await self._refresh_status()
         for other in self._lines[1:]:
-            await other.runner.async_stop()
+            await other.async_stop()
+        # Only now: should this be cut off, `async_stop` still finds what has not stopped.
         del self._lines[1:]
 
     @property

@@ -1,6 +1,7 @@
 """How much of the machine an encoder takes, and on what it runs."""
 
 from collections.abc import Iterator, Sequence
+import logging
 from pathlib import Path
 import shutil
 import sys
@@ -17,6 +18,7 @@ from custom_components.semantic_home.engine import (
     OpenVINOEncoder,
     Role,
     openvino_encoder,
+    threads,
 )
 from custom_components.semantic_home.engine.compute import ComputeOptions, default_threads
 from custom_components.semantic_home.engine.encoder import RuntimeMissingError
@@ -221,3 +223,14 @@ def test_numpy_gives_threads_back_after_a_fault(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(MemoryError):
             encoder.encode(_TEXTS, Role.QUERY)
         assert _blas_threads() == {2}
+
+
+def test_numpy_where_its_threads_cannot_be_limited(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    expected = NumPyEncoder(_FOLDER, _SPEC, ComputeOptions(threads=1)).encode(_TEXTS, Role.QUERY).dense
+    monkeypatch.setattr(threads, "_MAPS", tmp_path / "no such file")
+    with caplog.at_level(logging.DEBUG, threads.__name__):
+        encoder = NumPyEncoder(_FOLDER, _SPEC, ComputeOptions(threads=1))
+    np.testing.assert_allclose(encoder.encode(_TEXTS, Role.QUERY).dense, expected, atol=1e-6)
+    assert "cannot be limited" in caplog.text

@@ -21,7 +21,7 @@ _MANIFEST = json.loads((_INTEGRATION / "manifest.json").read_text("utf-8"))["req
 _PLATFORMS = ("x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl")
 # The C library, what CPython is linked with, and the compiler's own two; wheels for musl bring those along.
 _SYSTEM = re.compile(
-    r"(ld-(linux|musl)|lib(c|m|dl|rt|pthread|util|resolv|python3|z|zstd|bz2|lzma|expat|crypto|ssl|ffi|gcc_s|stdc\+\+))[-_.\d]"
+    r"(ld-(linux|musl)|lib(c|m|dl|rt|pthread|util|resolv|python3|z|zstd|expat|crypto|ssl|ffi|gcc_s|stdc\+\+))[-_.\d]"
 )
 
 
