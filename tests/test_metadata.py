@@ -10,8 +10,8 @@ import yaml
 
 from homeassistant.helpers import selector
 
-from custom_components.semantic_home import knowledge_services, services
-from custom_components.semantic_home.const import MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
+from custom_components.semantic_home import compare_services, knowledge_services, services
+from custom_components.semantic_home.const import MAX_COMPARED, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.local_engine import REQUIREMENTS
@@ -28,6 +28,7 @@ SCHEMAS = {
     "generate_embeddings": services.GENERATE_EMBEDDINGS_SCHEMA,
     "rebuild_index": services.REBUILD_INDEX_SCHEMA,
     "rollback_model": services.ROLLBACK_MODEL_SCHEMA,
+    "compare_models": compare_services.COMPARE_MODELS_SCHEMA,
     "import_knowledge": knowledge_services.IMPORT_KNOWLEDGE_SCHEMA,
     "export_knowledge": knowledge_services.EXPORT_KNOWLEDGE_SCHEMA,
 }
@@ -147,6 +148,7 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     fields = ENGLISH["services"]
     assert f"{MAX_QUERY_LENGTH} characters" in fields["match_devices"]["fields"]["query"]["description"]
     assert f"1 to {MAX_TEXTS} texts" in fields["generate_embeddings"]["fields"]["texts"]["description"]
+    assert f"1 to {MAX_COMPARED} sentences" in fields["compare_models"]["fields"]["queries"]["description"]
     limits = f"At most {MAX_ROWS:,} rows and {MAX_MEGABYTES} MB"
     assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
     assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]

@@ -20,6 +20,7 @@ CONF_SPEC: Final = "spec"
 CONF_DEVICE: Final = "device"
 CONF_EXACT: Final = "exact"
 CONF_IDLE_MINUTES: Final = "idle_minutes"
+CONF_REMEMBER_QUERIES: Final = "remember_queries"
 CONF_SCOPE: Final = "scope"
 CONF_THREADS: Final = "threads"
 
@@ -31,6 +32,7 @@ SCOPE_ALL: Final = "all"
 # Where a model that the user copied is looked for below the configuration directory unless the user says otherwise.
 DEFAULT_MODELS_FOLDER: Final = "semantic_home_models"
 
+MAX_COMPARED: Final = 200
 MAX_QUERY_LENGTH: Final = 500
 MAX_TEXTS: Final = 100
 MAX_TEXT_LENGTH: Final = 4000

@@ -27,6 +27,7 @@ from .const import (
     CONF_FOLDER,
     CONF_IDLE_MINUTES,
     CONF_MODEL,
+    CONF_REMEMBER_QUERIES,
     CONF_SCOPE,
     CONF_THREADS,
     DEFAULT_IDLE_MINUTES,
@@ -175,6 +176,9 @@ def options_form(engine: Engine | None, devices: Sequence[str], options: Mapping
         fields[vol.Required(CONF_THREADS, default=options.get(CONF_THREADS, 0))] = _number(0, 256)
         minutes = options.get(CONF_IDLE_MINUTES, DEFAULT_IDLE_MINUTES)
         fields[vol.Required(CONF_IDLE_MINUTES, default=minutes)] = _number(0, 1440, "min")
+    if engine is not None:
+        remember = options.get(CONF_REMEMBER_QUERIES, False)
+        fields[vol.Required(CONF_REMEMBER_QUERIES, default=remember)] = BooleanSelector()
     return vol.Schema(fields)
 
 

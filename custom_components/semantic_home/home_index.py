@@ -24,6 +24,7 @@ from .index import (
     Key,
     Knowledge,
     Stamp,
+    UnknownGenerationError,
     VectorIndex,
 )
 from .matching import Candidate, Matcher, MatchRequest, MatchResult, Weights
@@ -111,6 +112,16 @@ class HomeIndex:
         """Return the generation that answers, if there is one yet."""
         return self._store.active()
 
+    def retired(self) -> Generation | None:
+        """Return the generation that answered before, if it is there still."""
+        kept = self._store.generations()
+        return next((generation for generation in kept if generation.state is GenerationState.RETIRED), None)
+
+    def forget_retired(self) -> None:
+        """Give up the memory of the generation that answered before; it stays in the database."""
+        if (retired := self.retired()) is not None:
+            self._dense.pop(retired.id, None)
+
     def active_of(self, stamp: Stamp) -> Generation | None:
         """Return the generation that answers if it has this stamp."""
         active = self._store.active()
@@ -126,7 +137,8 @@ class HomeIndex:
 
     def use(self, generation: Generation, sentences: Sequence[str], background: NDArray[np.float32]) -> None:
         """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""
-        self._store.put_background(generation.id, sentences, background)
+        if self._store.background(generation.id, sentences) is None:
+            self._store.put_background(generation.id, sentences, background)
         self._dense[generation.id] = DenseIndex(generation, VectorIndex(generation.stamp.dimension), background)
         self._place(self._documents, [generation.id])
 
@@ -191,8 +203,11 @@ class HomeIndex:
     ) -> MatchResult:
         """Match a query among the entities that the filter admits.
 
-        With its vector (dimension,) where there is one, which is of this generation and compared with no other.
+        With its vector (dimension,) where there is one, which is of this generation and compared with no other. Raises
+        UnknownGenerationError when that is not searched any more.
         """
+        if generation_id is not None and generation_id not in self._dense:
+            raise UnknownGenerationError(f"Generation {generation_id} is not searched")
         matcher, visible = self._current_matcher(), None
         if limits.permits is not None:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.

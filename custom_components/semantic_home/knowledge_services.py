@@ -13,7 +13,7 @@ from homeassistant.helpers import config_validation as cv, service
 from .const import DOMAIN
 from .index import HeldError, StoreError
 from .knowledge_files import KnowledgeFileError, read_knowledge, write_knowledge
-from .runtime import SemanticHome, SemanticHomeConfigEntry
+from .service_calls import home_of
 
 ATTR_DRY_RUN: Final = "dry_run"
 ATTR_OVERWRITE: Final = "overwrite"
@@ -54,7 +54,7 @@ def async_setup_knowledge_services(hass: HomeAssistant) -> None:
 
 
 async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
-    home, hass, dry_run = _home(call), call.hass, call.data[ATTR_DRY_RUN]
+    home, hass, dry_run = home_of(call), call.hass, call.data[ATTR_DRY_RUN]
     try:
         # Not in the index's own thread: questions are answered while a file is read.
         collected = await hass.async_add_executor_job(
@@ -74,7 +74,7 @@ async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
-    home, hass = _home(call), call.hass
+    home, hass = home_of(call), call.hass
     try:
         rows = await home.async_knowledge()
         path = await hass.async_add_executor_job(
@@ -89,11 +89,6 @@ async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
     except (KnowledgeFileError, StoreError) as err:
         raise _translated(err) from err
     return {"count": len(rows), "path": str(path)}
-
-
-def _home(call: ServiceCall) -> SemanticHome:
-    entry: SemanticHomeConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, None)
-    return entry.runtime_data
 
 
 def _translated(err: KnowledgeFileError | StoreError) -> HomeAssistantError:

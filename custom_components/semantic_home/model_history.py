@@ -43,6 +43,13 @@ class ModelHistory:
         same = await self._pinned(previous["data"]) == previous["pinned"]
         return {**(previous["data"] if same else previous["pinned"]), CONF_ACTIVE: previous, CONF_PREVIOUS: active}
 
+    async def async_model_before(self, retired: Generation) -> ModelChoice | None:
+        """Give the model that the retired generation is of, if that is known. Raises EncoderError, see ModelChoice."""
+        record = self._entry.data.get(CONF_PREVIOUS)
+        if record is None or record["stamp"] != _digest(retired):
+            return None
+        return ModelChoice.from_data(record["pinned"], await self._hass.async_add_executor_job(load_catalog))
+
     async def async_remember(self, active: Generation) -> None:
         """Keep what it takes to answer with this generation, which is the wished model's; delete what nobody needs."""
         data, stamp = dict(self._entry.data), _digest(active)

@@ -20,7 +20,15 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.recorder import DATA_INSTANCE
 
-from .const import CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_EXPOSED
+from .asked_generation import (
+    QUERY_SECONDS,
+    AskedGeneration,
+    GenerationChoice,
+    GenerationSilentError,
+    NoSuchGenerationError,
+    QueryVector,
+)
+from .const import CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
 from .embedding import EmbeddingLine
 from .engine import (
     EncoderBusyError,
@@ -40,12 +48,15 @@ from .index import (
     Knowledge,
     NoPreviousGenerationError,
     StoreError,
+    UnknownGenerationError,
 )
 from .index_damage import async_report_damage
 from .matching import MatchRequest, MatchResult
 from .model_history import ModelHistory
 from .model_runner import ISSUE_MODEL, ModelRunner
 from .model_store import async_get_store
+from .previous_model import PreviousModel
+from .recent_queries import RecentQueries
 from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,8 +65,6 @@ type SemanticHomeConfigEntry = ConfigEntry[SemanticHome]
 
 _DATABASE_NAME = "semantic_home.db"
 _SQLITE_URL = "sqlite:///"
-# A person does not wait longer; names alone answer then.
-_QUERY_SECONDS = 10.0
 # A backup of the index is a copy of one file; one that ended without saying so must not stop the index for ever.
 _HOLD_SECONDS = 600.0
 
@@ -71,15 +80,6 @@ class MatchAnswer:
     took_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A query's vector (dimension,), the only generation that it can be compared with, and whose it is."""
-
-    vector: NDArray[np.float32]
-    generation: int
-    model: str | None
-
-
 class SemanticHome:
     """Owns the encoder, the index and the synchronisation of one config entry."""
 
@@ -92,8 +92,11 @@ class SemanticHome:
         # The wished model's, and that of the model which answers until the wished one's vectors are complete.
         self._lines: list[EmbeddingLine] = []
         self._history = ModelHistory(hass, entry)
+        self._previous = PreviousModel(hass, entry, self._history, self._ask)
         self._status = IndexStatus(0, 0, 0, None)
         self._queries = QueryCache()
+        self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
+        """What the user lets be remembered of what was asked."""
         self._listeners: set[CALLBACK_TYPE] = set()
         # Set, but for as long as a backup holds the database.
         self._released = asyncio.Event()
@@ -145,6 +148,7 @@ class SemanticHome:
         await self._sync.async_stop()
         for line in self._lines:
             await line.async_stop()
+        await self._previous.async_stop()
         if (index := self._index) is not None:
             self._index = None
             await self._in_thread(index.close)
@@ -154,8 +158,11 @@ class SemanticHome:
         """Find what a request means. Raises EncoderBusyError when too many ask at once, StoreError."""
         started = time.monotonic()
         query = await self._encode_query(request.query)
-        vector, generation = (None, None) if query is None else (query.vector, query.generation)
-        result = await self._ask(HomeIndex.match, request, limits, vector, generation)
+        try:
+            result = await self._match(request, limits, query)
+        except UnknownGenerationError:
+            # It has given way to the next one since the query was encoded.
+            return await self.async_match(request, limits)
         return MatchAnswer(
             result=result,
             model=query.model if query else None,
@@ -163,6 +170,51 @@ class SemanticHome:
             degraded=query is None or self.degraded,
             took_ms=(time.monotonic() - started) * 1000,
         )
+
+    async def async_match_with(
+        self, asked: AskedGeneration, request: MatchRequest, limits: EntityFilter
+    ) -> MatchAnswer:
+        """Find what a request means to one generation and its own model, encoding anew what was asked before.
+
+        Raises as `async_asked` and as `async_match` do.
+        """
+        started = time.monotonic()
+        query = await asked.async_query(request.query)
+        result = await self._match(request, limits, query)
+        took_ms = (time.monotonic() - started) * 1000
+        return MatchAnswer(result, query.model, query.generation, not asked.complete, took_ms)
+
+    @asynccontextmanager
+    async def async_asked(self, choice: GenerationChoice) -> AsyncGenerator[AskedGeneration]:
+        """Have a generation and its own model ready to be asked in the block.
+
+        Raises NoSuchGenerationError; GenerationSilentError when the model cannot be asked; UnknownGenerationError when
+        the model was changed meanwhile; StoreError.
+        """
+        if choice is GenerationChoice.PREVIOUS:
+            async with self._previous.async_use() as asked:
+                yield asked
+            return
+        generation, line = self._status.generation, self._answering
+        if choice is GenerationChoice.BUILDING:
+            generation = self._status.building
+            line = next((line for line in self._lines if line.generation == generation), None)
+        if generation is None:
+            raise NoSuchGenerationError(choice)
+        if line is None:
+            raise GenerationSilentError(choice, EncoderUnavailableError("it has not started"))
+        complete = not await self._ask(HomeIndex.missing_texts, generation, 1)
+        encode = partial(line.runner.async_encode, role=Role.QUERY, within=QUERY_SECONDS)
+        try:
+            yield AskedGeneration(choice, generation, line.runner.model_id, complete, encode)
+        except GenerationSilentError as err:
+            if line.runner.ready:
+                raise
+            raise UnknownGenerationError(f"The model of generation {generation} was stopped") from err
+
+    async def _match(self, request: MatchRequest, limits: EntityFilter, query: QueryVector | None) -> MatchResult:
+        vector, generation = (None, None) if query is None else (query.vector, query.generation)
+        return await self._ask(HomeIndex.match, request, limits, vector, generation)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
@@ -177,6 +229,7 @@ class SemanticHome:
         async with AsyncExitStack() as stack:
             for line in self._lines:
                 await stack.enter_async_context(line.runner.async_lend_memory())
+            await stack.enter_async_context(self._previous.async_lend_memory())
             yield
 
     async def async_rollback(self) -> None:
@@ -252,6 +305,7 @@ class SemanticHome:
             await other.async_stop()
         # Only now: should this be cut off, `async_stop` still finds what has not stopped.
         del self._lines[1:]
+        self._previous.async_release_later()
 
     @property
     def _answering(self) -> EmbeddingLine | None:
@@ -259,7 +313,7 @@ class SemanticHome:
         active = self._status.generation
         return next((line for line in self._lines if line.generation is not None and line.generation == active), None)
 
-    async def _encode_query(self, text: str) -> _Query | None:
+    async def _encode_query(self, text: str) -> QueryVector | None:
         """Encode a query with the model that answers; None when it does not."""
         line = self._answering
         # Soon after it may be another one that answers.
@@ -270,7 +324,7 @@ class SemanticHome:
         encoded = self._queries.get(key)
         if encoded is None:
             try:
-                encoded = await line.runner.async_encode([text], Role.QUERY, within=_QUERY_SECONDS)
+                encoded = await line.runner.async_encode([text], Role.QUERY, within=QUERY_SECONDS)
             except EncoderBusyError:
                 raise
             except EncoderUnavailableError:
@@ -281,7 +335,7 @@ class SemanticHome:
                 _LOGGER.warning("The model did not answer, names alone do: %s", err)
                 return None
             self._queries.put(key, encoded)
-        return _Query(encoded.dense[0], generation, model)
+        return QueryVector(encoded.dense[0], generation, model)
 
     async def _index_changed(self) -> None:
         await self._refresh_status()

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import voluptuous as vol
 
-from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, UnknownUser
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     area_registry as ar,
     config_validation as cv,
@@ -18,15 +17,19 @@ from homeassistant.helpers import (
     service,
 )
 
+from .asked_generation import GenerationChoice
+from .compare_services import async_setup_compare_services
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
-from .engine import EncoderBusyError, EncoderError
+from .engine import EncoderError
 from .home_index import EntityFilter
-from .index import HeldError, NoPreviousGenerationError, StoreError
+from .index import NoPreviousGenerationError, StoreError
 from .knowledge_services import async_setup_knowledge_services
 from .matching import MatchRequest, Scored
-from .runtime import MatchAnswer, SemanticHome, SemanticHomeConfigEntry
+from .runtime import MatchAnswer
+from .service_calls import FAILURES, GENERATION, async_failure, async_may_read, check_number, checked_text, home_of
 
 ATTR_DOMAIN: Final = "domain"
+ATTR_GENERATION: Final = "generation"
 ATTR_LIMIT: Final = "limit"
 ATTR_MIN_CONFIDENCE: Final = "min_confidence"
 ATTR_QUERY: Final = "query"
@@ -54,6 +57,7 @@ MATCH_DEVICES_SCHEMA = vol.Schema(
         vol.Optional(ATTR_LIMIT, default=_DEFAULT_LIMIT): vol.All(vol.Coerce(int), vol.Range(1, _MAX_LIMIT)),
         vol.Optional(ATTR_MIN_CONFIDENCE): vol.All(vol.Coerce(float), vol.Range(0, 1)),
         vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_GENERATION, default=GenerationChoice.ACTIVE): GENERATION,
     }
 )
 GENERATE_EMBEDDINGS_SCHEMA = vol.Schema({vol.Required(ATTR_TEXTS): _STRINGS})
@@ -89,13 +93,14 @@ def async_setup_services(hass: HomeAssistant) -> None:
     service.async_register_admin_service(
         hass, DOMAIN, SERVICE_ROLLBACK_MODEL, _async_rollback_model, ROLLBACK_MODEL_SCHEMA
     )
+    async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
-    home = _home(call)
+    home = home_of(call)
     request = MatchRequest(
-        query=_checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
+        query=checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
         limit=call.data[ATTR_LIMIT],
         min_confidence=call.data.get(ATTR_MIN_CONFIDENCE),
         context_area=_area_of_device(call),
@@ -106,38 +111,38 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
         label_ids=_known(call, ATTR_LABEL_ID, "unknown_label", lr.async_get(call.hass).async_get_label),
         domains=call.data.get(ATTR_DOMAIN, ()),
         device_classes=call.data.get(ATTR_DEVICE_CLASS, ()),
-        permits=await _may_read(call),
+        permits=await async_may_read(call),
     )
+    home.recent_queries.add(request.query)
+    choice = call.data[ATTR_GENERATION]
     try:
-        return _match_response(await home.async_match(request, limits))
-    except (EncoderError, StoreError) as err:
-        raise _failure(err) from err
+        if choice is GenerationChoice.ACTIVE:
+            return _match_response(await home.async_match(request, limits))
+        async with home.async_asked(choice) as asked:
+            return _match_response(await home.async_match_with(asked, request, limits))
+    except FAILURES as err:
+        raise await async_failure(call.hass, err) from err
 
 
 async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
-    home = _home(call)
+    home = home_of(call)
     texts = call.data[ATTR_TEXTS]
-    if not 1 <= len(texts) <= MAX_TEXTS:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="wrong_number_of_texts",
-            translation_placeholders={"count": str(len(texts)), "maximum": str(MAX_TEXTS)},
-        )
-    texts = [_checked_text(text, ATTR_TEXTS, MAX_TEXT_LENGTH) for text in texts]
+    check_number(texts, MAX_TEXTS)
+    texts = [checked_text(text, ATTR_TEXTS, MAX_TEXT_LENGTH) for text in texts]
     if home.model is None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_model")
     try:
         vectors = await home.async_embed(texts)
     except EncoderError as err:
-        raise _failure(err) from err
+        raise await async_failure(call.hass, err) from err
     return {"embeddings": vectors.tolist(), "dimension": vectors.shape[1], "model": home.model}
 
 
 async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
     try:
-        status = await _home(call).async_rebuild()
+        status = await home_of(call).async_rebuild()
     except StoreError as err:
-        raise _failure(err) from err
+        raise await async_failure(call.hass, err) from err
     return {
         "documents": status.documents,
         "texts": status.texts,
@@ -148,31 +153,11 @@ async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
 
 async def _async_rollback_model(call: ServiceCall) -> None:
     try:
-        await _home(call).async_rollback()
+        await home_of(call).async_rollback()
     except NoPreviousGenerationError as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_former_model") from err
     except StoreError as err:
-        raise _failure(err) from err
-
-
-def _home(call: ServiceCall) -> SemanticHome:
-    entry: SemanticHomeConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, None)
-    return entry.runtime_data
-
-
-def _checked_text(text: str, field: str, maximum: int) -> str:
-    stripped = text.strip()
-    if not stripped:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="empty_text", translation_placeholders={"field": field}
-        )
-    if len(stripped) > maximum:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="text_too_long",
-            translation_placeholders={"field": field, "length": str(len(stripped)), "maximum": str(maximum)},
-        )
-    return stripped
+        raise await async_failure(call.hass, err) from err
 
 
 def _known(call: ServiceCall, field: str, error: str, find: Callable[[str], object | None]) -> list[str]:
@@ -193,18 +178,6 @@ def _area_of_device(call: ServiceCall) -> str | None:
             translation_domain=DOMAIN, translation_key="unknown_device", translation_placeholders={"id": device_id}
         )
     return dr.async_get_effective_area_id(call.hass, device)
-
-
-async def _may_read(call: ServiceCall) -> Callable[[str], bool] | None:
-    """Give the caller's right to read an entity; None, which is no limit, for automations and who may read all."""
-    if call.context.user_id is None:
-        return None
-    user = await call.hass.auth.async_get_user(call.context.user_id)
-    if user is None:
-        raise UnknownUser(context=call.context)
-    if user.permissions.access_all_entities(POLICY_READ):
-        return None
-    return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
 
 
 def _match_response(answer: MatchAnswer) -> dict[str, Any]:
@@ -237,12 +210,3 @@ def _candidate_response(scored: Scored) -> dict[str, Any]:
         },
         "reason": {"channel": scored.reason.channel, "text": scored.reason.text},
     }
-
-
-def _failure(err: EncoderError | StoreError) -> HomeAssistantError:
-    if isinstance(err, HeldError):
-        return HomeAssistantError(translation_domain=DOMAIN, translation_key="backup_running")
-    key = "busy" if isinstance(err, EncoderBusyError) else "failed"
-    return HomeAssistantError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders={"detail": str(err)}
-    )
