@@ -68,7 +68,7 @@ async def changed(hass: HomeAssistant, entry: MockConfigEntry, portable_folder: 
     """The same entry after a change of model, of which nothing is in memory any more but the new one."""
     await wish(hass, entry, data(portable_folder))
     await swapped(entry, 1)
-    await hass.async_block_till_done()
+    await former_left(hass, entry)
     await pass_a_minute(hass)
     return entry
 
@@ -89,6 +89,13 @@ async def wish(hass: HomeAssistant, entry: MockConfigEntry, data: dict[str, Any]
     known = {key: entry.data[key] for key in (CONF_ACTIVE, CONF_PREVIOUS) if key in entry.data}
     hass.config_entries.async_update_entry(entry, data={**data, **known})
     await hass.config_entries.async_reload(entry.entry_id)
+
+
+async def former_left(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Wait until the former model has stopped after a change, and its vectors are about to leave memory."""
+    async with asyncio.timeout(60):
+        while entry.runtime_data._previous._end_idle is None:
+            await hass.async_block_till_done()
 
 
 async def pass_a_minute(hass: HomeAssistant) -> None:
@@ -323,7 +330,7 @@ async def test_a_comparison_shows_what_its_caller_may_read(
     await swapped(entry, 1)
     user = MockUser(groups=[await hass.auth.async_get_group(GROUP_ID_ADMIN)]).add_to_hass(hass)
     permitted = {entity for entity in hass.states.async_entity_ids() if entity != "light.sofa_lamp"}
-    user.mock_policy({"entities": {"entity_ids": dict.fromkeys(permitted, {"read": True})}})
+    user.mock_policy({"entities": {"entity_ids": {entity: {"read": True} for entity in permitted}}})
     response = await compare(hass, Context(user_id=user.id), queries=QUERIES)
     assert response["changed"]
     shown = {
@@ -450,17 +457,18 @@ async def test_a_model_that_gives_way_is_not_taken_for_the_next(
         await wish(hass, entry, data(portable_folder))
         await pause.wait(entry)
         home = entry.runtime_data
-        asking = home.async_asked(GenerationChoice.ACTIVE)
+        former, asking = home._lines[1], home.async_asked(GenerationChoice.ACTIVE)
         asked = await asking.__aenter__()
         query = await asked.async_query(COUCH)
         pause.opened.set()
         await swapped(entry, 1)
-        await hass.async_block_till_done()
+        await former.async_stop()
         with pytest.raises(GenerationSilentError) as silent:
             await asked.async_query(COUCH)
         with pytest.raises(UnknownGenerationError):
             await asking.__aexit__(GenerationSilentError, silent.value, None)
     await home._match(MatchRequest(COUCH), EntityFilter(), query)
+    await former_left(hass, entry)
     await pass_a_minute(hass)
     with pytest.raises(UnknownGenerationError):
         await home._match(MatchRequest(COUCH), EntityFilter(), query)
