@@ -30,6 +30,8 @@ from .matching import Candidate, Matcher, MatchRequest, MatchResult, Weights
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
+# So many vectors are copied at once, in which a query may have to wait, too.
+_TEXTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,9 @@ class HomeIndex:
         return self._store.active()
 
     def active_of(self, stamp: Stamp) -> Generation | None:
-        """Return the generation that answers if it has this stamp."""
+        """Return the generation that answers if its vectors are made like those of this stamp."""
         active = self._store.active()
-        return active if active is not None and active.stamp == stamp else None
+        return active if active is not None and active.stamp.makes_vectors_of(stamp) else None
 
     def prepare(self, stamp: Stamp) -> Generation:
         """Return the generation of this stamp: the active one, or one that is built beside it until it is complete."""
@@ -162,9 +164,15 @@ class HomeIndex:
         if generation_id not in self._dense:
             return
         self._store.put_vectors(generation_id, dict(zip(texts, vectors, strict=True)))
-        known = set(texts)
-        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
-        self._place(changed, [generation_id])
+        self._place_texts(texts, generation_id)
+
+    def take_over(self, generation_id: int, source_id: int) -> bool:
+        """Give a generation some of the vectors that another has of the same model; tell whether there may be more."""
+        if generation_id not in self._dense:
+            return False
+        texts = self._store.take_over(generation_id, source_id, _TEXTS_AT_ONCE)
+        self._place_texts(texts, generation_id)
+        return bool(texts)
 
     def forget_vectors(self) -> None:
         """Drop all vectors of the active generation, so that they are made anew; meanwhile names alone answer."""
@@ -222,6 +230,12 @@ class HomeIndex:
         texts = {text for document in documents for text in document.views}
         for generation_id in generation_ids:
             self._dense[generation_id].place(documents, self._store.vectors(generation_id, texts))
+
+    def _place_texts(self, texts: Iterable[str], generation_id: int) -> None:
+        """Bring a search matrix in step with the stored vectors of all that uses one of these texts."""
+        known = set(texts)
+        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
+        self._place(changed, [generation_id])
 
     def _forget_removed(self) -> None:
         """Give up the memory of generations that are gone."""

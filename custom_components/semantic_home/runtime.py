@@ -93,6 +93,7 @@ class SemanticHome:
         self._lines: list[EmbeddingLine] = []
         self._history = ModelHistory(hass, entry)
         self._status = IndexStatus(0, 0, 0, None)
+        self._home_is_read = False
         self._queries = QueryCache()
         self._listeners: set[CALLBACK_TYPE] = set()
         # Set, but for as long as a backup holds the database.
@@ -204,7 +205,9 @@ class SemanticHome:
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        if await self._in_thread(self._open_index.reconcile, set(kinds), documents):
+        changed = await self._in_thread(self._open_index.reconcile, set(kinds), documents)
+        first, self._home_is_read = not self._home_is_read, True
+        if changed or first:
             await self._index_changed()
 
     async def async_update(self, documents: list[Document], removed_entities: list[str]) -> None:
@@ -233,7 +236,8 @@ class SemanticHome:
 
     async def _line_completed(self, line: EmbeddingLine) -> None:
         """Let a line answer whose generation has all vectors, if another one answers still."""
-        if line.generation is None or line is not self._lines[0]:
+        # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
+        if line.generation is None or line is not self._lines[0] or not self._home_is_read:
             return
         active = await self._ask(HomeIndex.active)
         if active is None or active.id != line.generation:
@@ -248,6 +252,7 @@ class SemanticHome:
             _LOGGER.info("The model %s answers from now on", line.runner.model_id)
         await self._history.async_remember(active)
         await self._refresh_status()
+        line.leave_former()
         for other in self._lines[1:]:
             await other.async_stop()
         # Only now: should this be cut off, `async_stop` still finds what has not stopped.
@@ -257,13 +262,13 @@ class SemanticHome:
     def _answering(self) -> EmbeddingLine | None:
         """The line of the active generation, if its model is up."""
         active = self._status.generation
-        return next((line for line in self._lines if line.generation is not None and line.generation == active), None)
+        return next((line for line in self._lines if line.serves(active)), None)
 
     async def _encode_query(self, text: str) -> _Query | None:
         """Encode a query with the model that answers; None when it does not."""
-        line = self._answering
         # Soon after it may be another one that answers.
-        if line is None or (generation := line.generation) is None:
+        line, generation = self._answering, self._status.generation
+        if line is None or generation is None:
             return None
         model = line.runner.model_id
         key = QueryKey(generation, text)

@@ -1,7 +1,7 @@
 """The plain values that the index takes and returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 import json
@@ -107,6 +107,10 @@ class Stamp:
     passage_prefix: str
     template_version: int
     dimension: int
+
+    def makes_vectors_of(self, other: Stamp) -> bool:
+        """Tell whether equal texts have equal vectors under both: only which texts there are may differ."""
+        return replace(self, template_version=other.template_version) == other
 
 
 class GenerationState(StrEnum):

@@ -209,6 +209,17 @@ class IndexStore:
             blobs = {text: vector_rows.to_blob(vector, dimension) for text, vector in vectors.items()}
             vector_rows.put(connection, generation, blobs)
 
+    def take_over(self, generation_id: int, source_id: int, limit: int) -> list[str]:
+        """Copy the vectors of at most `limit` texts that lack one from a generation that has it; return those texts.
+
+        Raises ValueError when equal texts have other vectors there.
+        """
+        with self._writing() as connection:
+            generation, source = (generations.get(connection, number) for number in (generation_id, source_id))
+            if not generation.stamp.makes_vectors_of(source.stamp):
+                raise ValueError(f"The vectors of generations {generation_id} and {source_id} are not made alike")
+            return vector_rows.take_over(connection, generation, source, limit)
+
     def vectors(self, generation_id: int, texts: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return vectors by text, read-only, each (dimension,) float32.
 
