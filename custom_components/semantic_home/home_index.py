@@ -129,8 +129,7 @@ class HomeIndex:
     def use(self, generation: Generation, sentences: Sequence[str], background: NDArray[np.float32]) -> None:
         """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""
         self._store.put_background(generation.id, sentences, background)
-        self._dense[generation.id] = DenseIndex(generation, VectorIndex(generation.stamp.dimension), background)
-        self._place(self._documents, [generation.id])
+        self._dense[generation.id] = DenseIndex(generation, self._store.load(generation.id), background)
 
     def sample(self, generation_id: int, count: int) -> dict[str, NDArray[np.float32]]:
         """Return some texts of a generation with their vectors (dimension,), others each time."""
