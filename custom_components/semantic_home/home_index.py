@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .index import (
-    KIND_KNOWLEDGE,
     Changes,
     Damage,
     Document,
     Generation,
     GenerationState,
-    ImportCounts,
     IndexStore,
     JsonValue,
     Key,
@@ -269,15 +267,11 @@ class HomeIndex:
         """What was wrong with the database when it was opened, unless nothing was."""
         return self._store.damage
 
-    def import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
-        """Add all rows, or none when one cannot be had; a dry run only counts. Their vectors are missing then."""
-        counts = self._store.import_knowledge(rows, dry_run=dry_run)
-        if not dry_run and (counts.added or counts.merged):
-            keys = {row.key for row in rows}
-            written = {document.key: document for document in self._store.documents({KIND_KNOWLEDGE})}
-            self._documents |= {key: written[key] for key in keys}
-            self._place(keys, list(self._dense))
-        return counts
+    def read_again(self, keys: Iterable[Key]) -> None:
+        """Take in documents that another connection has written, with the vectors that their texts have."""
+        written = {document.key: document for document in self._store.find(keys)}
+        self._documents |= written
+        self._place(written, list(self._dense))
 
     def knowledge(self) -> list[Knowledge]:
         """Give all knowledge that there is."""
@@ -286,6 +280,10 @@ class HomeIndex:
     def hold(self) -> None:
         """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
         self._store.hold()
+
+    def lend(self) -> None:
+        """Leave writing to another connection until `release`; what writes raises HeldError."""
+        self._store.lend()
 
     def release(self) -> None:
         """Let the file be written again."""

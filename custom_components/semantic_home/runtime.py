@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import batched
 import logging
 from pathlib import Path
 import time
@@ -42,6 +43,7 @@ from .index import (
     StoreError,
 )
 from .index_damage import async_report_damage
+from .knowledge_import import Imported, import_knowledge
 from .matching import MatchRequest, MatchResult
 from .model_history import ModelHistory
 from .model_runner import ISSUE_MODEL, ModelRunner
@@ -58,6 +60,8 @@ _SQLITE_URL = "sqlite:///"
 _QUERY_SECONDS = 10.0
 # A backup of the index is a copy of one file; one that ended without saying so must not stop the index for ever.
 _HOLD_SECONDS = 600.0
+# So many imported documents are taken in while a query may have to wait.
+_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,9 @@ class SemanticHome:
         self._home_is_read = False
         self._queries = QueryCache()
         self._listeners: set[CALLBACK_TYPE] = set()
-        # Set, but for as long as a backup holds the database.
+        # An import ends before anything else holds the database.
+        self._import_lock = asyncio.Lock()
+        # Set, but for as long as a backup or an import holds it.
         self._released = asyncio.Event()
         self._released.set()
         self._end_hold: CALLBACK_TYPE | None = None
@@ -142,7 +148,8 @@ class SemanticHome:
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
-        await self.async_release()
+        async with self._import_lock:
+            await self.async_release()
         await self._sync.async_stop()
         for line in self._lines:
             await line.async_stop()
@@ -329,12 +336,32 @@ class SemanticHome:
 
         Raises HeldError during a backup, StoreError.
         """
-        if not dry_run:
+        async with self._import_lock:
+            if dry_run:
+                return (await self._import(rows, dry_run=True)).counts
             self._refuse_while_held()
-        counts = await self._in_thread(partial(self._open_index.import_knowledge, rows, dry_run=dry_run))
-        if not dry_run and (counts.added or counts.merged):
-            await self._index_changed()
-        return counts
+            self._released.clear()
+            try:
+                await self._ask(HomeIndex.lend)
+                imported = await self._import(rows, dry_run=False)
+            finally:
+                await self._ask(HomeIndex.release)
+                self._released.set()
+            # Between two pieces queries are answered.
+            for keys in batched(imported.keys, _KEYS_AT_ONCE, strict=False):
+                await self._ask(HomeIndex.read_again, keys)
+            if imported.keys:
+                await self._index_changed()
+            return imported.counts
+
+    async def _import(self, rows: Sequence[Knowledge], *, dry_run: bool) -> Imported:
+        path = database_path(self._hass)
+        job = self._hass.async_add_executor_job(partial(import_knowledge, path, rows, dry_run=dry_run))
+        try:
+            return await asyncio.shield(job)
+        finally:
+            # Nobody else may write before it has ended, also when nobody waits for it any more.
+            await asyncio.wait([job])
 
     async def async_knowledge(self) -> list[Knowledge]:
         """Give all knowledge that there is. Raises StoreError."""
@@ -346,15 +373,16 @@ class SemanticHome:
         Questions are answered meanwhile; what is to be written waits. Raises StoreError.
         """
         hold = self._open_index.hold
-        self._released.clear()
-        self._cancel_end_of_hold()
-        self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
-        try:
-            await self._in_thread(hold)
-        except BaseException:
-            # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
-            self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
-            raise
+        async with self._import_lock:
+            self._released.clear()
+            self._cancel_end_of_hold()
+            self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
+            try:
+                await self._in_thread(hold)
+            except BaseException:
+                # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
+                self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
+                raise
 
     async def async_release(self) -> None:
         """Write again what waits. Does nothing when the database is not held."""
@@ -378,7 +406,7 @@ class SemanticHome:
 
     @callback
     def _refuse_while_held(self) -> None:
-        if not self._released.is_set():
+        if self._end_hold is not None:
             raise HeldError("A backup holds the database")
 
 

@@ -24,7 +24,7 @@ class NewerSchemaError(StoreError):
 
 
 class HeldError(StoreError):
-    """Nothing is written while a backup holds the file: come back after it."""
+    """Nothing is written while a backup or an import holds the file: come back after it."""
 
 
 class NoKnowledgeTableError(StoreError):
