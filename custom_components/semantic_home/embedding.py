@@ -123,6 +123,9 @@ class EmbeddingLine:
             except EncoderUnavailableError, EncoderChangedError:
                 # Said once already, by whoever asked the model.
                 await self._later()
+            except StoreError as err:
+                _LOGGER.error("The index could not be written, which is tried again in %s s: %s", RETRY_SECONDS, err)
+                await self._later()
             except Exception:
                 _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", RETRY_SECONDS)
                 await self._later()
