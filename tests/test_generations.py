@@ -1,23 +1,27 @@
 """The model changes under a running home: the old one answers until the new one's vectors are complete."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 import shutil
 import sqlite3
 import threading
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import numpy as np
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 
 from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, DOMAIN
+from custom_components.semantic_home.describe import TEMPLATE_VERSION
+from custom_components.semantic_home.embedding import EmbeddingLine
 from custom_components.semantic_home.engine import Encoded, OpenVINOEncoder, Role
+from custom_components.semantic_home.model_loading import async_load
 
 from .conftest import MINILM
 from .house import Home, async_let_sync, async_set_up, async_wait_complete, worker_of
@@ -271,6 +275,112 @@ async def test_there_is_nothing_to_return_to_at_first(hass: HomeAssistant, home:
     with pytest.raises(ServiceValidationError) as refused:
         await hass.services.async_call(DOMAIN, "rollback_model", blocking=True)
     assert refused.value.translation_key == "no_former_model"
+
+
+@pytest.fixture
+def embedded() -> Iterator[list[str]]:
+    """Record what is embedded for the index."""
+    texts: list[str] = []
+
+    def record(encoder: OpenVINOEncoder, given: Sequence[str], role: Role) -> Encoded:
+        if role is Role.PASSAGE:
+            texts.extend(given)
+        return encode(encoder, given, role)
+
+    with patch.object(OpenVINOEncoder, "encode", autospec=True, side_effect=record):
+        yield texts
+
+
+class Halt:
+    """Holds back a method of the line, whose model goes on answering."""
+
+    def __init__(self, method: str) -> None:
+        self._method, self._original = method, getattr(EmbeddingLine, method)
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def hold(self, line: EmbeddingLine, *arguments: Any) -> Any:
+        self.reached.set()
+        await self.opened.wait()
+        return await self._original(line, *arguments)
+
+    def patch(self) -> Any:
+        return patch.object(EmbeddingLine, self._method, autospec=True, side_effect=self.hold)
+
+
+def sentence(name: str, context: Iterable[str | None]) -> str:
+    return f"the {name} of " + " and ".join(part for part in context if part)
+
+
+@pytest.fixture
+def other_template() -> Iterator[None]:
+    """Describe homes in another way, as a later version does."""
+    with (
+        patch("custom_components.semantic_home.embedding.TEMPLATE_VERSION", TEMPLATE_VERSION + 1),
+        patch("custom_components.semantic_home.describe._sentence", sentence),
+    ):
+        yield
+
+
+async def test_other_descriptions_of_a_home_are_embedded_beside_those_that_answer(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, embedded: list[str], request: pytest.FixtureRequest
+) -> None:
+    old = entry.runtime_data.status.generation
+    unchanged = {text for (text,) in rows(hass, "SELECT text FROM view")}
+    await hass.config_entries.async_unload(entry.entry_id)
+    request.getfixturevalue("other_template")
+    making, testing = Halt("_embed"), Halt("async_stands_the_test")
+    loading = AsyncMock(side_effect=async_load)
+    with making.patch(), testing.patch(), patch("custom_components.semantic_home.model_runner.async_load", loading):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        async with asyncio.timeout(60):
+            await making.reached.wait()
+        meanwhile = await match(hass, COUCH)
+        assert meanwhile["candidates"][0]["entity_id"] == "light.sofa_lamp"
+        assert (meanwhile["generation"], meanwhile["model"]) == (old, MINILM)
+        assert entry.runtime_data.status.building not in (None, old)
+        making.opened.set()
+        async with asyncio.timeout(60):
+            await testing.reached.wait()
+        complete = await match(hass, "switch off the light beside the sofa")
+        assert (complete["generation"], complete["model"], complete["degraded"]) == (old, MINILM, False)
+        testing.opened.set()
+        await swapped(entry, old)
+        assert (await match(hass, "light up the couch"))["generation"] != old
+    assert loading.await_count == 1
+    changed = {text for (text,) in rows(hass, "SELECT text FROM view")} - unchanged
+    assert changed
+    # Once each, and a few again to see whether the generation is right.
+    assert changed <= set(embedded)
+    assert len(embedded) <= len(changed) + 8
+    assert len(unchanged) > 20
+    copies = rows(hass, "SELECT count(DISTINCT dense) FROM vector GROUP BY text_hash")
+    assert set(copies) == {(1,)}, "equal texts have equal vectors in both"
+    assert no_mixture(hass)
+
+
+async def test_other_descriptions_wait_for_the_home_to_be_read(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry, other_template: None
+) -> None:
+    old = entry.runtime_data.status.generation
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.starting)
+    completed = asyncio.Event()
+    reclaim = EmbeddingLine._reclaim
+
+    async def note(line: EmbeddingLine) -> None:
+        await reclaim(line)
+        completed.set()
+
+    with patch.object(EmbeddingLine, "_reclaim", autospec=True, side_effect=note):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        async with asyncio.timeout(60):
+            await completed.wait()
+    await hass.async_block_till_done()
+    assert (await match(hass, COUCH))["generation"] == old
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await swapped(entry, old)
+    assert any(text.startswith("the Sofa lamp of") for (text,) in rows(hass, "SELECT text FROM view"))
 
 
 async def test_no_query_fails_while_the_model_changes(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import json
 from pathlib import Path
 import sqlite3
+import threading
 from typing import Any
 from unittest.mock import patch
 
@@ -17,9 +18,10 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError,
 
 from custom_components.semantic_home import knowledge_files
 from custom_components.semantic_home.const import CONF_MODEL, DOMAIN
-from custom_components.semantic_home.index import IndexStore, Knowledge, write_jsonl
+from custom_components.semantic_home.index import IndexStore, Knowledge, documents, write_jsonl
 
 from .house import Home, async_set_up, async_wait_complete
+from .test_services import match
 
 DAY = datetime(2025, 3, 30, 1, 30, 0, 123456, tzinfo=UTC)
 NOTES = [
@@ -296,3 +298,59 @@ async def test_knowledge_stays_when_the_home_is_read_again(hass: HomeAssistant, 
     store = IndexStore.open(Path(hass.config.path("semantic_home.db")))
     assert sorted(store.knowledge(), key=lambda row: row.knowledge_type) == NOTES
     store.close()
+
+
+async def test_queries_are_answered_during_an_import(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
+    """Held after half of what it writes: nothing of it is seen, nothing waits but writing, then all of it is there."""
+    reached, opened = threading.Event(), threading.Event()
+
+    def hold(*arguments: Any) -> None:
+        reached.set()
+        assert opened.wait(60)
+        insert_views(*arguments)
+
+    rows = [json.dumps({"text": f"note {number}", "knowledge_type": "fact"}) for number in range(1_200)]
+    config_file(hass, "many.jsonl", "\n".join(rows))
+    insert_views = documents._insert_views
+    with patch.object(documents, "_insert_views", hold):
+        importing = hass.async_create_task(call(hass, "import", path="many.jsonl"))
+        assert await hass.async_add_executor_job(reached.wait, 60)
+        found = await match(hass, "Schalte die Stehlampe aus")
+        assert found["entity_ids"] == ["light.sofa_lamp"]
+        assert await stored(entry) == set()
+        rebuilding = hass.async_create_task(entry.runtime_data.async_rebuild())
+        held = hass.async_create_task(entry.runtime_data.async_hold())
+        assert (await match(hass, "Schalte die Stehlampe ein"))["entity_ids"] == ["light.sofa_lamp"]
+        assert not importing.done()
+        assert not rebuilding.done()
+        assert not held.done()
+        opened.set()
+        assert (await importing)["added"] == 1_200
+    await held
+    await entry.runtime_data.async_release()
+    await rebuilding
+    assert len(await stored(entry)) == 1_200
+    assert entry.runtime_data.status.texts > 1_200
+
+
+async def test_an_import_that_nobody_waits_for_is_done_before_the_index_closes(
+    hass: HomeAssistant, home: Home, entry: MockConfigEntry
+) -> None:
+    reached, opened = threading.Event(), threading.Event()
+
+    def hold(*arguments: Any) -> None:
+        reached.set()
+        assert opened.wait(60)
+        insert_views(*arguments)
+
+    config_file(hass, "one.jsonl", LINE)
+    insert_views = documents._insert_views
+    with patch.object(documents, "_insert_views", hold):
+        importing = hass.async_create_task(call(hass, "import", path="one.jsonl"))
+        assert await hass.async_add_executor_job(reached.wait, 60)
+        importing.cancel()
+        unloading = hass.async_create_task(hass.config_entries.async_unload(entry.entry_id))
+        opened.set()
+        assert await unloading
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert await stored(entry) == {"the couch is in the living room"}

@@ -1,6 +1,6 @@
 """The vectors of one generation as they are searched: the entities' matrix, and what background sentences say of it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,22 @@ class DenseIndex:
     """One generation in memory."""
 
     def __init__(self, generation: Generation, vectors: VectorIndex, background: NDArray[np.float32]) -> None:
-        """Take what is stored, and the vectors (sentences, dimension) of the background's sentences."""
+        """Take the vectors that are there, and those (sentences, dimension) of the background's sentences."""
         self.generation = generation
         self.background = background
         self._vectors = vectors
         # By registry id, an entity's cosines with the background sentences, so that one change costs one row.
-        self._rows: dict[str, NDArray[np.float32]] = {}
+        self._rows = vectors.best_cosines(KIND_ENTITY, background)
         self._evidence: Background | None = None
 
-    def place(self, documents: Iterable[Document], stored: dict[str, NDArray[np.float32]]) -> None:
+    def place(self, documents: Collection[Document], stored: dict[str, NDArray[np.float32]]) -> None:
         """Bring documents in step with the stored vectors of their texts."""
         for document in documents:
             rows = [stored[text] for text in document.views if text in stored]
             vectors = np.array(rows, np.float32).reshape(-1, self._vectors.dimension)
             self._vectors.put(document.kind, document.source_id, vectors)
-            if document.kind == KIND_ENTITY and len(vectors):
-                self._rows[document.source_id] = (vectors @ self.background.T).max(axis=0)
+        entities = {document.source_id for document in documents if document.kind == KIND_ENTITY}
+        self._rows |= self._vectors.best_cosines(KIND_ENTITY, self.background, entities)
         self._evidence = None
 
     def remove(self, kind: str, source_id: str) -> None:

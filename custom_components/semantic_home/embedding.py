@@ -68,14 +68,24 @@ class EmbeddingLine:
         """Texts that the model refuses; their letters alone are matched."""
         self._ask = ask
         self._begins = begins
-        self._generation: Generation | None = None
+        # The one that its vectors are for; and before it, until that is complete, the one that answers now, if the same
+        # model made it of a home that was described in another way.
+        self._generations: list[Generation] = []
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def generation(self) -> int | None:
-        """The id of the generation that its vectors belong to; None until the model is up."""
-        return self._generation.id if self._generation and self.runner.ready else None
+        """The id of the generation that its vectors are for; None until the model is up."""
+        return self._generations[-1].id if self._generations and self.runner.ready else None
+
+    def serves(self, generation_id: int | None) -> bool:
+        """Tell whether queries that it encodes can be compared with a generation's vectors."""
+        return self.runner.ready and generation_id in {generation.id for generation in self._generations}
+
+    def leave_former(self) -> None:
+        """Care for no other generation any more than the one that its vectors are for."""
+        del self._generations[:-1]
 
     def wake(self) -> None:
         """Look for texts without a vector."""
@@ -101,17 +111,20 @@ class EmbeddingLine:
         await self.runner.async_stop()
 
     async def _run(self, changed: Callable[[], Awaitable[None]], completed: Callable[[], Awaitable[None]]) -> None:
-        self._generation = await self.runner.async_run(self._use)
+        self._generations = await self.runner.async_run(self._use)
         await changed()
         self.wake()
         while True:
             await self._waiting.wait()
             self._waiting.clear()
             try:
-                await self._embed_missing(self._generation.id, changed)
+                await self._complete(changed)
                 await completed()
             except EncoderUnavailableError, EncoderChangedError:
                 # Said once already, by whoever asked the model.
+                await self._later()
+            except StoreError as err:
+                _LOGGER.error("The index could not be written, which is tried again in %s s: %s", RETRY_SECONDS, err)
                 await self._later()
             except Exception:
                 _LOGGER.exception("Some of the home could not be embedded; it is tried again in %s s", RETRY_SECONDS)
@@ -119,9 +132,9 @@ class EmbeddingLine:
 
     async def async_stands_the_test(self) -> bool:
         """Embed some of the generation's texts again, and tell whether they come out as they are stored."""
-        if self._generation is None:
+        if not self._generations:
             return False
-        sample = await self._ask(HomeIndex.sample, self._generation.id, _SAMPLE)
+        sample = await self._ask(HomeIndex.sample, self._generations[-1].id, _SAMPLE)
         texts = list(sample)
         if not texts:
             return True
@@ -133,18 +146,32 @@ class EmbeddingLine:
         await asyncio.sleep(RETRY_SECONDS)
         self.wake()
 
-    async def _use(self, choice: ModelChoice, model: LoadedModel) -> Generation:
-        """Find the generation of this model's vectors, and have it searched; raises EncoderError when there is none."""
+    async def _use(self, choice: ModelChoice, model: LoadedModel) -> list[Generation]:
+        """Find the generations of this model's vectors, and have them searched; raises EncoderError without any."""
         stamp = _stamp(choice, model.encoder)
-        generation = await self._ask(HomeIndex.prepare if self._begins else HomeIndex.active_of, stamp)
-        if generation is None:
+        found = [await self._ask(HomeIndex.active_of, stamp)]
+        if self._begins:
+            found.append(await self._ask(HomeIndex.prepare, stamp))
+        generations = list({generation.id: generation for generation in found if generation}.values())
+        if not generations:
             raise EncoderError("The vectors that answer now are not of this model")
         sentences = await asyncio.to_thread(Background.sentences)
-        background = await self._ask(HomeIndex.background, generation.id, sentences)
+        background = await self._ask(HomeIndex.background, generations[0].id, sentences)
         if background is None:
             background = (await model.worker.encode(sentences, Role.QUERY, Lane.BULK)).dense
-        await self._ask(HomeIndex.use, generation, sentences, background)
-        return generation
+        for generation in generations:
+            await self._ask(HomeIndex.use, generation, sentences, background)
+        return generations
+
+    async def _complete(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """See that no text lacks its vector: the first generation has it made, the next takes it over."""
+        first, *others = self._generations
+        await self._embed_missing(first.id, changed)
+        for generation in others:
+            while await self._ask(HomeIndex.take_over, generation.id, first.id):
+                await changed()
+        await self._ask(HomeIndex.prune)
+        await self._reclaim()
 
     async def _embed_missing(self, generation: int, changed: Callable[[], Awaitable[None]]) -> None:
         refused: set[str] = set()
@@ -156,8 +183,6 @@ class EmbeddingLine:
         if refused - self.refused:
             _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
         self.refused = refused
-        await self._ask(HomeIndex.prune)
-        await self._reclaim()
 
     async def _reclaim(self) -> None:
         """Give the space of what is gone back to the disk, in steps between which queries are answered."""

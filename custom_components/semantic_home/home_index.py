@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .index import (
-    KIND_KNOWLEDGE,
     Changes,
     Damage,
     Document,
     Generation,
     GenerationState,
-    ImportCounts,
     IndexStore,
     JsonValue,
     Key,
@@ -31,6 +29,8 @@ from .matching import Candidate, Matcher, MatchRequest, MatchResult, Weights
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
+# So many vectors are copied at once, in which a query may have to wait, too.
+_TEXTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +123,9 @@ class HomeIndex:
             self._dense.pop(retired.id, None)
 
     def active_of(self, stamp: Stamp) -> Generation | None:
-        """Return the generation that answers if it has this stamp."""
+        """Return the generation that answers if its vectors are made like those of this stamp."""
         active = self._store.active()
-        return active if active is not None and active.stamp == stamp else None
+        return active if active is not None and active.stamp.makes_vectors_of(stamp) else None
 
     def prepare(self, stamp: Stamp) -> Generation:
         """Return the generation of this stamp: the active one, or one that is built beside it until it is complete."""
@@ -139,8 +139,7 @@ class HomeIndex:
         """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""
         if self._store.background(generation.id, sentences) is None:
             self._store.put_background(generation.id, sentences, background)
-        self._dense[generation.id] = DenseIndex(generation, VectorIndex(generation.stamp.dimension), background)
-        self._place(self._documents, [generation.id])
+        self._dense[generation.id] = DenseIndex(generation, self._store.load(generation.id), background)
 
     def sample(self, generation_id: int, count: int) -> dict[str, NDArray[np.float32]]:
         """Return some texts of a generation with their vectors (dimension,), others each time."""
@@ -174,9 +173,15 @@ class HomeIndex:
         if generation_id not in self._dense:
             return
         self._store.put_vectors(generation_id, dict(zip(texts, vectors, strict=True)))
-        known = set(texts)
-        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
-        self._place(changed, [generation_id])
+        self._place_texts(texts, generation_id)
+
+    def take_over(self, generation_id: int, source_id: int) -> bool:
+        """Give a generation some of the vectors that another has of the same model; tell whether there may be more."""
+        if generation_id not in self._dense:
+            return False
+        texts = self._store.take_over(generation_id, source_id, _TEXTS_AT_ONCE)
+        self._place_texts(texts, generation_id)
+        return bool(texts)
 
     def forget_vectors(self) -> None:
         """Drop all vectors of the active generation, so that they are made anew; meanwhile names alone answer."""
@@ -238,6 +243,12 @@ class HomeIndex:
         for generation_id in generation_ids:
             self._dense[generation_id].place(documents, self._store.vectors(generation_id, texts))
 
+    def _place_texts(self, texts: Iterable[str], generation_id: int) -> None:
+        """Bring a search matrix in step with the stored vectors of all that uses one of these texts."""
+        known = set(texts)
+        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
+        self._place(changed, [generation_id])
+
     def _forget_removed(self) -> None:
         """Give up the memory of generations that are gone."""
         there = {generation.id for generation in self._store.generations()}
@@ -271,15 +282,11 @@ class HomeIndex:
         """What was wrong with the database when it was opened, unless nothing was."""
         return self._store.damage
 
-    def import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
-        """Add all rows, or none when one cannot be had; a dry run only counts. Their vectors are missing then."""
-        counts = self._store.import_knowledge(rows, dry_run=dry_run)
-        if not dry_run and (counts.added or counts.merged):
-            keys = {row.key for row in rows}
-            written = {document.key: document for document in self._store.documents({KIND_KNOWLEDGE})}
-            self._documents |= {key: written[key] for key in keys}
-            self._place(keys, list(self._dense))
-        return counts
+    def read_again(self, keys: Iterable[Key]) -> None:
+        """Take in documents that another connection has written, with the vectors that their texts have."""
+        written = {document.key: document for document in self._store.find(keys)}
+        self._documents |= written
+        self._place(written, list(self._dense))
 
     def knowledge(self) -> list[Knowledge]:
         """Give all knowledge that there is."""
@@ -288,6 +295,10 @@ class HomeIndex:
     def hold(self) -> None:
         """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
         self._store.hold()
+
+    def lend(self) -> None:
+        """Leave writing to another connection until `release`; what writes raises HeldError."""
+        self._store.lend()
 
     def release(self) -> None:
         """Let the file be written again."""

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import batched
 import logging
 from pathlib import Path
 import time
@@ -51,6 +52,7 @@ from .index import (
     UnknownGenerationError,
 )
 from .index_damage import async_report_damage
+from .knowledge_import import Imported, import_knowledge
 from .matching import MatchRequest, MatchResult
 from .model_history import ModelHistory
 from .model_runner import ISSUE_MODEL, ModelRunner
@@ -67,6 +69,8 @@ _DATABASE_NAME = "semantic_home.db"
 _SQLITE_URL = "sqlite:///"
 # A backup of the index is a copy of one file; one that ended without saying so must not stop the index for ever.
 _HOLD_SECONDS = 600.0
+# So many imported documents are taken in while a query may have to wait.
+_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,14 @@ class SemanticHome:
         self._history = ModelHistory(hass, entry)
         self._previous = PreviousModel(hass, entry, self._history, self._ask)
         self._status = IndexStatus(0, 0, 0, None)
+        self._home_is_read = False
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
         self._listeners: set[CALLBACK_TYPE] = set()
-        # Set, but for as long as a backup holds the database.
+        # An import ends before anything else holds the database.
+        self._import_lock = asyncio.Lock()
+        # Set, but for as long as a backup or an import holds it.
         self._released = asyncio.Event()
         self._released.set()
         self._end_hold: CALLBACK_TYPE | None = None
@@ -144,7 +151,8 @@ class SemanticHome:
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
-        await self.async_release()
+        async with self._import_lock:
+            await self.async_release()
         await self._sync.async_stop()
         for line in self._lines:
             await line.async_stop()
@@ -257,7 +265,9 @@ class SemanticHome:
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        if await self._in_thread(self._open_index.reconcile, set(kinds), documents):
+        changed = await self._in_thread(self._open_index.reconcile, set(kinds), documents)
+        first, self._home_is_read = not self._home_is_read, True
+        if changed or first:
             await self._index_changed()
 
     async def async_update(self, documents: list[Document], removed_entities: list[str]) -> None:
@@ -286,7 +296,8 @@ class SemanticHome:
 
     async def _line_completed(self, line: EmbeddingLine) -> None:
         """Let a line answer whose generation has all vectors, if another one answers still."""
-        if line.generation is None or line is not self._lines[0]:
+        # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
+        if line.generation is None or line is not self._lines[0] or not self._home_is_read:
             return
         active = await self._ask(HomeIndex.active)
         if active is None or active.id != line.generation:
@@ -301,6 +312,7 @@ class SemanticHome:
             _LOGGER.info("The model %s answers from now on", line.runner.model_id)
         await self._history.async_remember(active)
         await self._refresh_status()
+        line.leave_former()
         for other in self._lines[1:]:
             await other.async_stop()
         # Only now: should this be cut off, `async_stop` still finds what has not stopped.
@@ -311,13 +323,13 @@ class SemanticHome:
     def _answering(self) -> EmbeddingLine | None:
         """The line of the active generation, if its model is up."""
         active = self._status.generation
-        return next((line for line in self._lines if line.generation is not None and line.generation == active), None)
+        return next((line for line in self._lines if line.serves(active)), None)
 
     async def _encode_query(self, text: str) -> QueryVector | None:
         """Encode a query with the model that answers; None when it does not."""
-        line = self._answering
         # Soon after it may be another one that answers.
-        if line is None or (generation := line.generation) is None:
+        line, generation = self._answering, self._status.generation
+        if line is None or generation is None:
             return None
         model = line.runner.model_id
         key = QueryKey(generation, text)
@@ -378,12 +390,32 @@ class SemanticHome:
 
         Raises HeldError during a backup, StoreError.
         """
-        if not dry_run:
+        async with self._import_lock:
+            if dry_run:
+                return (await self._import(rows, dry_run=True)).counts
             self._refuse_while_held()
-        counts = await self._in_thread(partial(self._open_index.import_knowledge, rows, dry_run=dry_run))
-        if not dry_run and (counts.added or counts.merged):
-            await self._index_changed()
-        return counts
+            self._released.clear()
+            try:
+                await self._ask(HomeIndex.lend)
+                imported = await self._import(rows, dry_run=False)
+            finally:
+                await self._ask(HomeIndex.release)
+                self._released.set()
+            # Between two pieces queries are answered.
+            for keys in batched(imported.keys, _KEYS_AT_ONCE, strict=False):
+                await self._ask(HomeIndex.read_again, keys)
+            if imported.keys:
+                await self._index_changed()
+            return imported.counts
+
+    async def _import(self, rows: Sequence[Knowledge], *, dry_run: bool) -> Imported:
+        path = database_path(self._hass)
+        job = self._hass.async_add_executor_job(partial(import_knowledge, path, rows, dry_run=dry_run))
+        try:
+            return await asyncio.shield(job)
+        finally:
+            # Nobody else may write before it has ended, also when nobody waits for it any more.
+            await asyncio.wait([job])
 
     async def async_knowledge(self) -> list[Knowledge]:
         """Give all knowledge that there is. Raises StoreError."""
@@ -395,15 +427,16 @@ class SemanticHome:
         Questions are answered meanwhile; what is to be written waits. Raises StoreError.
         """
         hold = self._open_index.hold
-        self._released.clear()
-        self._cancel_end_of_hold()
-        self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
-        try:
-            await self._in_thread(hold)
-        except BaseException:
-            # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
-            self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
-            raise
+        async with self._import_lock:
+            self._released.clear()
+            self._cancel_end_of_hold()
+            self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
+            try:
+                await self._in_thread(hold)
+            except BaseException:
+                # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
+                self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
+                raise
 
     async def async_release(self) -> None:
         """Write again what waits. Does nothing when the database is not held."""
@@ -427,7 +460,7 @@ class SemanticHome:
 
     @callback
     def _refuse_while_held(self) -> None:
-        if not self._released.is_set():
+        if self._end_hold is not None:
             raise HeldError("A backup holds the database")
 
 

@@ -161,3 +161,21 @@ def test_query_is_checked_even_when_there_is_nothing_to_find(bad: NDArray[np.flo
 def test_dimension_is_positive() -> None:
     with pytest.raises(ValueError, match="dimension"):
         VectorIndex(0)
+
+
+def test_many_queries_at_once() -> None:
+    random = np.random.default_rng(5)
+    index = VectorIndex(8)
+    views = {f"d{number}": random.standard_normal((1 + number % 3, 8), np.float32) for number in range(2_000)}
+    for source_id, rows in views.items():
+        index.put("entity", source_id, rows)
+    index.remove("entity", "d7")
+    queries = random.standard_normal((5, 8), np.float32)
+    everyone = index.best_cosines("entity", queries)
+    assert everyone.keys() == views.keys() - {"d7"}
+    for source_id, best in everyone.items():
+        np.testing.assert_allclose(best, (views[source_id] @ queries.T).max(axis=0), rtol=1e-5, atol=1e-6)
+    some = index.best_cosines("entity", queries, {"d1", "d1999", "d7", "unknown"})
+    assert some.keys() == {"d1", "d1999"}
+    assert all((best == everyone[source_id]).all() for source_id, best in some.items()), "to the last bit"
+    assert index.best_cosines("entity", queries, ()) == index.best_cosines("area", queries) == {}

@@ -210,3 +210,22 @@ def test_a_damaged_vector_is_noticed(store: IndexStore, path: Path) -> None:
         connection.execute("UPDATE vector SET dense = x'00'")
     with pytest.raises(StoreError, match="1 bytes"):
         store.vectors(generation.id)
+
+
+def test_vectors_of_the_same_model_are_taken_over(store: IndexStore) -> None:
+    store.upsert([SOFA, DESK])
+    first = store.prepare(STAMP)
+    store.put_vectors(first.id, {"Sofa lamp": vector(1, 0, 0), "Desk lamp": vector(0, 1, 0), "Gone": vector(0, 0, 1)})
+    second = store.prepare(THIRD)
+    store.put_vectors(second.id, {"Desk lamp": vector(0, 1, 0)})
+    assert store.take_over(second.id, first.id, 9) == ["Sofa lamp"]
+    assert store.take_over(second.id, first.id, 9) == []
+    assert store.vectors(second.id)["Sofa lamp"].tolist() == [1, 0, 0]
+    assert set(store.vectors(second.id)) == {"Sofa lamp", "Desk lamp"}
+
+
+def test_no_other_models_vectors_are_taken_over(store: IndexStore) -> None:
+    first = store.prepare(STAMP)
+    second = store.prepare(OTHER)
+    with pytest.raises(ValueError, match="not made alike"):
+        store.take_over(second.id, first.id, 9)

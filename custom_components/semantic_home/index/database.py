@@ -41,6 +41,11 @@ def open_database(path: Path) -> tuple[Engine, Damage | None]:
     return _open_sound(path), damage
 
 
+def open_again(path: Path) -> Engine:
+    """Return an engine, bound to this thread, for a file that another one has open."""
+    return _engine(path, foreign_keys=True)
+
+
 def _open_sound(path: Path) -> Engine:
     config = Config()
     # Alembic keeps its options in a ConfigParser, where % begins an interpolation.

@@ -1,16 +1,19 @@
 """Reads and writes documents over a connection; transactions are the caller's."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import batched
 import json
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     String,
     and_,
     bindparam,
@@ -81,14 +84,16 @@ def read_keys(connection: Connection, keys: Iterable[Key]) -> dict[Key, Stored]:
 
 def _read(connection: Connection, condition: ColumnElement[bool]) -> dict[Key, Stored]:
     views = defaultdict[int, list[str]](list)
-    for document_id, text in connection.execute(
+    for document_id, text in _plain_rows(
+        connection,
         select(ViewRow.document_id, ViewRow.text)
         .join(DocumentRow, DocumentRow.id == ViewRow.document_id)
         .where(condition)
-        .order_by(ViewRow.document_id, ViewRow.position)
-    ).all():
+        .order_by(ViewRow.document_id, ViewRow.position),
+    ):
         views[document_id].append(text)
-    rows = connection.execute(
+    rows = _plain_rows(
+        connection,
         select(
             DocumentRow.id,
             DocumentRow.kind,
@@ -99,14 +104,20 @@ def _read(connection: Connection, condition: ColumnElement[bool]) -> dict[Key, S
             DocumentRow.language,
         )
         .where(condition)
-        .order_by(DocumentRow.kind, DocumentRow.source_id)
-    ).all()
+        .order_by(DocumentRow.kind, DocumentRow.source_id),
+    )
     # As one list: a call for each of 100,000 would take half of the time in which they are read.
     metadata = json.loads(f"[{','.join(row[3] for row in rows)}]")
     return {
         (kind, source_id): Stored(row_id, Document.stored(kind, source_id, tuple(views.get(row_id, ())), values, *rest))
         for (row_id, kind, source_id, _, *rest), values in zip(rows, metadata, strict=True)
     }
+
+
+def _plain_rows(connection: Connection, statement: Select[Any]) -> Sequence[Any]:
+    """Return what SQLite gives for text and numbers: 200,000 of SQLAlchemy's own rows would take 0.2 s more."""
+    with closing(connection.execute(statement)) as result:
+        return result.cursor.fetchall()
 
 
 def read_times(connection: Connection, stored: Iterable[Stored]) -> dict[Key, Times]:

@@ -1,7 +1,7 @@
 """The plain values that the index takes and returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 import json
@@ -24,7 +24,7 @@ class NewerSchemaError(StoreError):
 
 
 class HeldError(StoreError):
-    """Nothing is written while a backup holds the file: come back after it."""
+    """Nothing is written while a backup or an import holds the file: come back after it."""
 
 
 class NoKnowledgeTableError(StoreError):
@@ -107,6 +107,10 @@ class Stamp:
     passage_prefix: str
     template_version: int
     dimension: int
+
+    def makes_vectors_of(self, other: Stamp) -> bool:
+        """Tell whether equal texts have equal vectors under both: only which texts there are may differ."""
+        return replace(self, template_version=other.template_version) == other
 
 
 class GenerationState(StrEnum):

@@ -23,7 +23,7 @@ from . import (
     space,
     vectors as vector_rows,
 )
-from .database import BEGIN, BUSY_SECONDS, open_database
+from .database import BEGIN, BUSY_SECONDS, open_again, open_database
 from .knowledge import ImportCounts, Knowledge
 from .model import (
     Changes,
@@ -34,6 +34,7 @@ from .model import (
     GenerationState,
     HeldError,
     IncompleteGenerationError,
+    Key,
     Stamp,
     StoreError,
 )
@@ -56,6 +57,7 @@ class IndexStore:
         self._path = path
         self._thread = threading.get_ident()
         self._lock: sqlite3.Connection | None = None
+        self._lent = False
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -67,6 +69,11 @@ class IndexStore:
         """
         engine, damage = open_database(path)
         return cls(engine, path, damage)
+
+    @classmethod
+    def open_again(cls, path: Path) -> Self:
+        """Open a file that is open already, for this thread, while the other one's store has lent its writing."""
+        return cls(open_again(path), path)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it. Does nothing the second time."""
@@ -115,6 +122,11 @@ class IndexStore:
         """Return the documents of these kinds, or all, ordered by kind and source id."""
         with self._reading() as connection, collector.paused():
             return [row.document for row in document_rows.read_kinds(connection, kinds).values()]
+
+    def find(self, keys: Iterable[Key]) -> list[Document]:
+        """Return those of the documents that there are."""
+        with self._reading() as connection:
+            return [row.document for row in document_rows.read_keys(connection, keys).values()]
 
     def ensure_active(self, stamp: Stamp) -> Generation:
         """Return the active generation, which has this stamp afterwards, complete or not.
@@ -209,6 +221,17 @@ class IndexStore:
             blobs = {text: vector_rows.to_blob(vector, dimension) for text, vector in vectors.items()}
             vector_rows.put(connection, generation, blobs)
 
+    def take_over(self, generation_id: int, source_id: int, limit: int) -> list[str]:
+        """Copy the vectors of at most `limit` texts that lack one from a generation that has it; return those texts.
+
+        Raises ValueError when equal texts have other vectors there.
+        """
+        with self._writing() as connection:
+            generation, source = (generations.get(connection, number) for number in (generation_id, source_id))
+            if not generation.stamp.makes_vectors_of(source.stamp):
+                raise ValueError(f"The vectors of generations {generation_id} and {source_id} are not made alike")
+            return vector_rows.take_over(connection, generation, source, limit)
+
     def vectors(self, generation_id: int, texts: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Return vectors by text, read-only, each (dimension,) float32.
 
@@ -268,9 +291,15 @@ class IndexStore:
         if self._lock is None:
             self._lock = backup.hold(engine, self._path, busy_seconds=BUSY_SECONDS)
 
-    def release(self) -> None:
-        """Let the file be written again; does nothing when it is not held."""
+    def lend(self) -> None:
+        """Leave writing to another connection until `release`: methods that write raise HeldError, reading goes on."""
         self._check_thread()
+        self._lent = True
+
+    def release(self) -> None:
+        """Let the file be written again; does nothing when it is not held or lent."""
+        self._check_thread()
+        self._lent = False
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close()
@@ -297,8 +326,8 @@ class IndexStore:
 
     @contextmanager
     def _writing(self) -> Generator[Connection]:
-        if self._lock is not None:
-            raise HeldError("A backup holds the database")
+        if self._lock is not None or self._lent:
+            raise HeldError("A backup or an import holds the database")
         # Deferred, a transaction that reads first and then writes would fail instead of wait for another writer.
         with self._transaction("IMMEDIATE") as connection:
             yield connection

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
 from .documents import CHUNK, text_hash
@@ -61,6 +61,24 @@ def put(connection: Connection, generation: Generation, blobs: Mapping[str, byte
             for text, blob in blobs.items()
         ],
     )
+
+
+def take_over(connection: Connection, generation: Generation, source: Generation, limit: int) -> list[str]:
+    """Copy the vectors of at most so many texts in use from a generation that has them; return the texts."""
+    rows = connection.execute(
+        select(ViewRow.text_hash, func.min(ViewRow.text))
+        .where(~_has_vector(generation), _has_vector(source))
+        .group_by(ViewRow.text_hash)
+        .limit(limit)
+    )
+    texts = dict(rows.tuples().all())
+    copied = ("text_hash", "dense", "sparse", "multivector")
+    for chunk in batched(texts, CHUNK, strict=False):
+        copies = select(literal(generation.id), *(getattr(VectorRow, name) for name in copied)).where(
+            VectorRow.generation_id == source.id, VectorRow.text_hash.in_(chunk)
+        )
+        connection.execute(insert(VectorRow).from_select(["generation_id", *copied], copies))
+    return list(texts.values())
 
 
 def read_used(connection: Connection, generation: Generation) -> dict[str, NDArray[np.float32]]:
