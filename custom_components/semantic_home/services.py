@@ -93,7 +93,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
-    home = _home(call)
+    home = await _async_settled_home(call)
     request = MatchRequest(
         query=_checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
         limit=call.data[ATTR_LIMIT],
@@ -109,7 +109,13 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
         permits=await _may_read(call),
     )
     try:
-        return _match_response(await home.async_match(request, limits))
+        try:
+            return _match_response(await home.async_match(request, limits))
+        except StoreError:
+            # It may have been closed by a reload that began meanwhile.
+            if (reloaded := await _async_settled_home(call)) is home:
+                raise
+            return _match_response(await reloaded.async_match(request, limits))
     except (EncoderError, StoreError) as err:
         raise _failure(err) from err
 
@@ -153,6 +159,14 @@ async def _async_rollback_model(call: ServiceCall) -> None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_former_model") from err
     except StoreError as err:
         raise _failure(err) from err
+
+
+async def _async_settled_home(call: ServiceCall) -> SemanticHome:
+    """Return the home, once it is loaded again if it is being reloaded: a change of model must not cost a query."""
+    for entry in call.hass.config_entries.async_entries(DOMAIN):
+        async with entry.setup_lock:
+            pass
+    return _home(call)
 
 
 def _home(call: ServiceCall) -> SemanticHome:
