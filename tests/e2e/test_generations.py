@@ -116,7 +116,6 @@ async def test_a_backup_made_in_use_comes_back_whole(house: House):
     # The restore is applied by a start that then asks for another.
     with pytest.raises(HomeAssistantDiedError, match="code 100"):
         house.process.start()
-    house.process.folder.lay_out(MODELS / semantic_home.MODEL)
     house.process.start()
     async with house.client() as client:
         await client.wait_until_started()
