@@ -394,8 +394,8 @@ async def test_no_query_fails_while_the_model_changes(
         while not over.is_set():
             answers.append(await match(hass, f"turn off the lamp next to the couch {len(answers)}"))
 
-    await change(hass, entry, portable_folder)
     asking = hass.async_create_task(ask())
+    await change(hass, entry, portable_folder)
     await swapped(entry, old)
     over.set()
     await asking

@@ -27,6 +27,14 @@ def home_of(call: ServiceCall) -> SemanticHome:
     return entry.runtime_data
 
 
+async def async_settled_home(call: ServiceCall) -> SemanticHome:
+    """Give the home, once it is loaded again if it is being reloaded: a change of model must not cost a query."""
+    for entry in call.hass.config_entries.async_entries(DOMAIN):
+        async with entry.setup_lock:
+            pass
+    return home_of(call)
+
+
 def checked_text(text: str, field: str, maximum: int) -> str:
     """Give a text without the blanks around it; raises ServiceValidationError when it is empty or too long."""
     stripped = text.strip()

@@ -25,8 +25,17 @@ from .home_index import EntityFilter
 from .index import NoPreviousGenerationError, StoreError
 from .knowledge_services import async_setup_knowledge_services
 from .matching import MatchRequest, Scored
-from .runtime import MatchAnswer
-from .service_calls import FAILURES, GENERATION, async_failure, async_may_read, check_number, checked_text, home_of
+from .runtime import MatchAnswer, SemanticHome
+from .service_calls import (
+    FAILURES,
+    GENERATION,
+    async_failure,
+    async_may_read,
+    async_settled_home,
+    check_number,
+    checked_text,
+    home_of,
+)
 
 ATTR_DOMAIN: Final = "domain"
 ATTR_GENERATION: Final = "generation"
@@ -98,7 +107,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
-    home = home_of(call)
+    home = await async_settled_home(call)
     request = MatchRequest(
         query=checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
         limit=call.data[ATTR_LIMIT],
@@ -116,12 +125,16 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
     home.recent_queries.add(request.query)
     choice = call.data[ATTR_GENERATION]
     try:
-        if choice is GenerationChoice.ACTIVE:
-            return _match_response(await home.async_match(request, limits))
-        async with home.async_asked(choice) as asked:
-            return _match_response(await home.async_match_with(asked, request, limits))
+        try:
+            answer = await _async_answer(home, choice, request, limits)
+        except StoreError:
+            # It may have been closed by a reload that began meanwhile.
+            if (reloaded := await async_settled_home(call)) is home:
+                raise
+            answer = await _async_answer(reloaded, choice, request, limits)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
+    return _match_response(answer)
 
 
 async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
@@ -158,6 +171,15 @@ async def _async_rollback_model(call: ServiceCall) -> None:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_former_model") from err
     except StoreError as err:
         raise await async_failure(call.hass, err) from err
+
+
+async def _async_answer(
+    home: SemanticHome, choice: GenerationChoice, request: MatchRequest, limits: EntityFilter
+) -> MatchAnswer:
+    if choice is GenerationChoice.ACTIVE:
+        return await home.async_match(request, limits)
+    async with home.async_asked(choice) as asked:
+        return await home.async_match_with(asked, request, limits)
 
 
 def _known(call: ServiceCall, field: str, error: str, find: Callable[[str], object | None]) -> list[str]:
