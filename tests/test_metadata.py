@@ -154,6 +154,19 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]
 
 
+def test_every_entity_has_a_name_and_an_icon() -> None:
+    keys = {
+        platform: set(
+            re.findall(r'super\(\).__init__\(entry, "(\w+)"\)', (PACKAGE / f"{platform}.py").read_text("utf-8"))
+        )
+        for platform in ("sensor", "update")
+    }
+    for described in (ENGLISH["entity"], load("icons.json")["entity"]):
+        assert {platform: set(entities) for platform, entities in described.items()} == keys
+    for entities in ENGLISH["entity"].values():
+        assert all(texts["name"] for texts in entities.values())
+
+
 def test_quality_scale_is_complete() -> None:
     rules = load("quality_scale.yaml")["rules"]
     assert len(rules) == QUALITY_RULES

@@ -26,6 +26,7 @@ from custom_components.semantic_home.const import (
     CONF_FOLDER,
     CONF_IDLE_MINUTES,
     CONF_MODEL,
+    CONF_MODEL_CHANGE,
     CONF_REMEMBER_QUERIES,
     CONF_SCOPE,
     CONF_THREADS,
@@ -95,10 +96,18 @@ async def options_form(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlo
 
 async def test_options_are_those_of_the_engine(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
-    assert fields == {CONF_SCOPE, CONF_DEVICE, CONF_EXACT, CONF_THREADS, CONF_IDLE_MINUTES, CONF_REMEMBER_QUERIES}
+    assert fields == {
+        CONF_SCOPE,
+        CONF_MODEL_CHANGE,
+        CONF_DEVICE,
+        CONF_EXACT,
+        CONF_THREADS,
+        CONF_IDLE_MINUTES,
+        CONF_REMEMBER_QUERIES,
+    }
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_ENGINE: "numpy"})
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
-    assert fields == {CONF_SCOPE, CONF_THREADS, CONF_IDLE_MINUTES, CONF_REMEMBER_QUERIES}
+    assert fields == {CONF_SCOPE, CONF_MODEL_CHANGE, CONF_THREADS, CONF_IDLE_MINUTES, CONF_REMEMBER_QUERIES}
     hass.config_entries.async_update_entry(entry, data={CONF_MODEL: None})
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
     assert fields == {CONF_SCOPE}

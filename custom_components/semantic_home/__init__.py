@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
@@ -17,6 +17,7 @@ from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry, database_path
 from .services import async_setup_services
 
+PLATFORMS = (Platform.SENSOR, Platform.UPDATE)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
@@ -43,6 +44,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry)
 
     # Home Assistant does not unload entries when it stops, and the threads must not outlive it.
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
 
@@ -72,6 +74,8 @@ def _setup_error(err: StoreError) -> HomeAssistantError:
 
 async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> bool:
     """Stop the home of a config entry."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
     await entry.runtime_data.async_stop()
     return True
 

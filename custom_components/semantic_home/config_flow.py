@@ -13,7 +13,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant, callback
 
-from .const import CONF_ACTIVE, CONF_ENGINE, CONF_MODEL, CONF_PREVIOUS, DOMAIN
+from .const import CONF_ACTIVE, CONF_CONFIRMED, CONF_ENGINE, CONF_MODEL, CONF_PREVIOUS, DOMAIN
 from .engine import RuntimeMissingError, available_devices, load_catalog
 from .flow_files import ModelFilesFlow
 from .flow_forms import engine_form, options_form
@@ -118,6 +118,8 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
         known = {} if self._entry is None else self._entry.data
         data = {**chosen, **{key: known[key] for key in (CONF_ACTIVE, CONF_PREVIOUS) if key in known}}
         if self.source == SOURCE_REAUTH:
+            # A new key is no new choice, and needs no second consent.
+            data |= {key: known[key] for key in (CONF_CONFIRMED,) if key in known}
             return self.async_update_reload_and_abort(self._get_reauth_entry(), data=data)
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data=data)

@@ -6,6 +6,7 @@ DOMAIN: Final = "semantic_home"
 
 # What an entry's data say of its model; model_choice.py reads and writes them.
 CONF_ACTIVE: Final = "active"
+CONF_CONFIRMED: Final = "confirmed"
 CONF_ENGINE: Final = "engine"
 CONF_FILES: Final = "files"
 CONF_FOLDER: Final = "folder"
@@ -20,6 +21,7 @@ CONF_SPEC: Final = "spec"
 CONF_DEVICE: Final = "device"
 CONF_EXACT: Final = "exact"
 CONF_IDLE_MINUTES: Final = "idle_minutes"
+CONF_MODEL_CHANGE: Final = "model_change"
 CONF_REMEMBER_QUERIES: Final = "remember_queries"
 CONF_SCOPE: Final = "scope"
 CONF_THREADS: Final = "threads"
@@ -28,6 +30,9 @@ DEFAULT_IDLE_MINUTES: Final = 15
 
 SCOPE_EXPOSED: Final = "exposed"
 SCOPE_ALL: Final = "all"
+
+CHANGE_AUTOMATIC: Final = "automatic"
+CHANGE_ON_INSTALL: Final = "on_install"
 
 # Where a model that the user copied is looked for below the configuration directory unless the user says otherwise.
 DEFAULT_MODELS_FOLDER: Final = "semantic_home_models"

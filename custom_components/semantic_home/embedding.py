@@ -11,7 +11,6 @@ from homeassistant.core import HomeAssistant, callback
 from .const import DOMAIN
 from .describe import TEMPLATE_VERSION
 from .engine import (
-    Encoder,
     EncoderBusyError,
     EncoderChangedError,
     EncoderClosedError,
@@ -64,10 +63,10 @@ class EmbeddingLine:
         `begins`: whether it may begin a generation; else it serves the active one, if that is of this model.
         """
         self.runner = runner
+        self.begins = begins
         self.refused: set[str] = set()
         """Texts that the model refuses; their letters alone are matched."""
         self._ask = ask
-        self._begins = begins
         # The one that its vectors are for; and before it, until that is complete, the one that answers now, if the same
         # model made it of a home that was described in another way.
         self._generations: list[Generation] = []
@@ -78,6 +77,11 @@ class EmbeddingLine:
     def generation(self) -> int | None:
         """The id of the generation that its vectors are for; None until the model is up."""
         return self._generations[-1].id if self._generations and self.runner.ready else None
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """How the vectors of its generation are made; None until the model is up."""
+        return self._generations[-1].stamp if self._generations and self.runner.ready else None
 
     def serves(self, generation_id: int | None) -> bool:
         """Tell whether queries that it encodes can be compared with a generation's vectors."""
@@ -148,9 +152,9 @@ class EmbeddingLine:
 
     async def _use(self, choice: ModelChoice, model: LoadedModel) -> list[Generation]:
         """Find the generations of this model's vectors, and have them searched; raises EncoderError without any."""
-        stamp = _stamp(choice, model.encoder)
+        stamp = stamp_of(choice, model.encoder.revision, model.encoder.dimension)
         found = [await self._ask(HomeIndex.active_of, stamp)]
-        if self._begins:
+        if self.begins:
             found.append(await self._ask(HomeIndex.prepare, stamp))
         generations = list({generation.id: generation for generation in found if generation}.values())
         if not generations:
@@ -206,16 +210,16 @@ class EmbeddingLine:
         return True
 
 
-def _stamp(choice: ModelChoice, encoder: Encoder) -> Stamp:
-    """Say how the vectors of an encoder are made."""
+def stamp_of(choice: ModelChoice, revision: str, dimension: int) -> Stamp:
+    """Say how the vectors of a model are made, of whose encoder these are the properties."""
     spec = choice.spec
     return Stamp(
         model_id=spec.id,
-        revision=encoder.revision,
+        revision=revision,
         precision=spec.precision,
-        pooling=spec.pooling,
+        pooling=str(spec.pooling),
         query_prefix=spec.query_prefix,
         passage_prefix=spec.passage_prefix,
         template_version=TEMPLATE_VERSION,
-        dimension=encoder.dimension,
+        dimension=dimension,
     )

@@ -21,12 +21,15 @@ from homeassistant.helpers.selector import (
 )
 
 from .const import (
+    CHANGE_AUTOMATIC,
+    CHANGE_ON_INSTALL,
     CONF_DEVICE,
     CONF_ENGINE,
     CONF_EXACT,
     CONF_FOLDER,
     CONF_IDLE_MINUTES,
     CONF_MODEL,
+    CONF_MODEL_CHANGE,
     CONF_REMEMBER_QUERIES,
     CONF_SCOPE,
     CONF_THREADS,
@@ -165,6 +168,10 @@ def options_form(engine: Engine | None, devices: Sequence[str], options: Mapping
             [SCOPE_EXPOSED, SCOPE_ALL], CONF_SCOPE
         )
     }
+    if engine is not None:
+        fields[vol.Required(CONF_MODEL_CHANGE, default=options.get(CONF_MODEL_CHANGE, CHANGE_AUTOMATIC))] = _select(
+            [CHANGE_AUTOMATIC, CHANGE_ON_INSTALL], CONF_MODEL_CHANGE
+        )
     if engine is Engine.OPENVINO:
         device = options.get(CONF_DEVICE, devices[0])
         # One that has gone since is shown all the same: the form must not choose another by itself.

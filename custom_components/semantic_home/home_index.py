@@ -13,6 +13,7 @@ from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .index import (
     Changes,
+    Counts,
     Damage,
     Document,
     Generation,
@@ -62,6 +63,7 @@ class IndexStatus:
     """How far the index is: vectors are missing while `vectors` is below `texts`.
 
     `generation` answers; `building` is the one that will, once it has as many vectors (`built`) as there are texts.
+    The stamps say how their vectors are made.
     """
 
     documents: int
@@ -70,6 +72,8 @@ class IndexStatus:
     generation: int | None
     building: int | None = None
     built: int = 0
+    stamp: Stamp | None = None
+    building_stamp: Stamp | None = None
 
     @property
     def complete(self) -> bool:
@@ -100,13 +104,22 @@ class HomeIndex:
 
     def status(self) -> IndexStatus:
         """Count what there is, and how far the active generation is, and the one that is being built."""
-        generations = {generation.state: generation.id for generation in self._store.generations()}
+        generations = {generation.state: generation for generation in self._store.generations()}
         active, building = (generations.get(state) for state in (GenerationState.ACTIVE, GenerationState.BUILDING))
-        built = 0 if building is None else self._store.counts(building).vectors
         if active is None:
-            return IndexStatus(len(self._documents), self._text_count(), 0, None, building, built)
-        counts = self._store.counts(active)
-        return IndexStatus(counts.documents, counts.texts, counts.vectors, active, building, built)
+            counts = Counts(len(self._documents), self._text_count(), 0)
+        else:
+            counts = self._store.counts(active.id)
+        return IndexStatus(
+            counts.documents,
+            counts.texts,
+            counts.vectors,
+            generation=active.id if active else None,
+            building=building.id if building else None,
+            built=self._store.counts(building.id).vectors if building else 0,
+            stamp=active.stamp if active else None,
+            building_stamp=building.stamp if building else None,
+        )
 
     def active(self) -> Generation | None:
         """Return the generation that answers, if there is one yet."""
@@ -130,6 +143,11 @@ class HomeIndex:
     def prepare(self, stamp: Stamp) -> Generation:
         """Return the generation of this stamp: the active one, or one that is built beside it until it is complete."""
         return self._store.prepare(stamp)
+
+    def give_up(self, generation_id: int) -> None:
+        """Remove a generation that is not the one that answers."""
+        self._store.discard(generation_id)
+        self._forget_removed()
 
     def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
         """Return what was kept of these sentences' vectors (sentences, dimension)."""

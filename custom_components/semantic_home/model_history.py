@@ -7,11 +7,14 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_ACTIVE, CONF_PREVIOUS
+from .const import CONF_ACTIVE, CONF_CONFIRMED, CONF_PREVIOUS
 from .engine import EncoderError, load_catalog
 from .index import Generation
 from .model_choice import ModelChoice
 from .model_store import async_get_store
+
+# What an entry's data say beside the model that it wishes.
+_RECORDS = frozenset({CONF_ACTIVE, CONF_CONFIRMED, CONF_PREVIOUS})
 
 
 class ModelHistory:
@@ -56,6 +59,8 @@ class ModelHistory:
         record = data.get(CONF_ACTIVE)
         if record is not None and (record["stamp"], record["data"]) == (stamp, self._wished):
             return
+        # The user's consent was to this change, and is not one to the next.
+        data.pop(CONF_CONFIRMED, None)
         data[CONF_ACTIVE] = {"stamp": stamp, "pinned": await self._pinned(self._wished), "data": self._wished}
         if record is not None and record["stamp"] != stamp:
             data[CONF_PREVIOUS] = record
@@ -70,7 +75,7 @@ class ModelHistory:
 
     @property
     def _wished(self) -> dict[str, Any]:
-        return {key: value for key, value in self._entry.data.items() if key not in {CONF_ACTIVE, CONF_PREVIOUS}}
+        return {key: value for key, value in self._entry.data.items() if key not in _RECORDS}
 
     async def _pinned(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
         """Describe a model without the catalog; None for one that this version does not know."""

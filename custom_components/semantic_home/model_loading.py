@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -106,8 +105,5 @@ async def _maker(
         return make, transport.interrupt
     store = async_get_store(hass)
     engine = await store.async_install(choice.engine).result()
-    if choice.folder is None:
-        folder = await store.async_download(choice).result()
-    else:
-        folder = Path(hass.config.path(choice.folder))
+    folder = await store.async_download(choice).result() if choice.folder is None else store.folder_of(choice)
     return partial(open_encoder, engine, folder, spec, options), None

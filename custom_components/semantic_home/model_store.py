@@ -142,6 +142,10 @@ class ModelStore:
         self._installations.clear()
         await self._hass.async_add_executor_job(partial(shutil.rmtree, self._root, ignore_errors=True))
 
+    def folder_of(self, choice: ModelChoice) -> Path:
+        """Tell where a model's files are, or will be."""
+        return self._folder(choice) if choice.folder is None else Path(self._hass.config.path(choice.folder))
+
     def _folder(self, choice: ModelChoice) -> Path:
         return self._root / f"{slugify(choice.spec.id)}-{_digest(choice.spec.files)}"
 

@@ -48,16 +48,19 @@ from .index import (
     IncompleteGenerationError,
     Knowledge,
     NoPreviousGenerationError,
+    Stamp,
     StoreError,
     UnknownGenerationError,
 )
 from .index_damage import async_report_damage
 from .knowledge_import import Imported, import_knowledge
 from .matching import MatchRequest, MatchResult
+from .model_change import ModelChange
 from .model_history import ModelHistory
 from .model_runner import ISSUE_MODEL, ModelRunner
 from .model_store import async_get_store
 from .previous_model import PreviousModel
+from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
 from .sync import HomeSync
 
@@ -97,6 +100,9 @@ class SemanticHome:
         self._lines: list[EmbeddingLine] = []
         self._history = ModelHistory(hass, entry)
         self._previous = PreviousModel(hass, entry, self._history, self._ask)
+        self.change = ModelChange(hass, entry)
+        """Of the model that answers to the one that is wished."""
+        self._meter = ProgressMeter()
         self._status = IndexStatus(0, 0, 0, None)
         self._home_is_read = False
         self._queries = QueryCache()
@@ -122,6 +128,17 @@ class SemanticHome:
         return self._status
 
     @property
+    def progress(self) -> Progress | None:
+        """How far the vectors are of the generation that is being made, else of the one that answers."""
+        return self._meter.progress
+
+    @property
+    def wished_stamp(self) -> Stamp | None:
+        """How the vectors are made that are to answer; None when that cannot be told."""
+        known = next((line.stamp for line in self._lines if line.begins), None)
+        return known or (self.change.wished.stamp if self.change.wished else None)
+
+    @property
     def degraded(self) -> bool:
         """Whether answers are less than they will be: no model, or vectors still to be made."""
         line = self._answering
@@ -144,9 +161,7 @@ class SemanticHome:
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         self._lines = await self._begin_lines()
         for line in self._lines:
-            line.async_start(
-                self._hass, self._entry, partial(self._line_changed, line), partial(self._line_completed, line)
-            )
+            self._start_line(line)
         self._sync.async_start()
 
     async def async_stop(self) -> None:
@@ -252,6 +267,17 @@ class SemanticHome:
         self._hass.config_entries.async_update_entry(self._entry, data=data)
         self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
 
+    @callback
+    def async_change_model(self) -> None:
+        """Begin the change of the model that waits for this; one that is under way just goes on."""
+        if not self.change.waits:
+            return
+        self.change.async_confirm()
+        line = self._wished_line()
+        self._lines.insert(0, line)
+        self._start_line(line)
+        self._tell_listeners()
+
     async def async_rebuild(self) -> IndexStatus:
         """Read the home again and make all vectors anew; the vectors follow in the background.
 
@@ -280,24 +306,39 @@ class SemanticHome:
         if self._entry.data.get(CONF_MODEL) is None:
             await async_get_store(self._hass).async_keep_only(())
             return []
-        wished = EmbeddingLine(ModelRunner(self._hass, self._entry, self._tell_listeners), self._ask, begins=True)
         former = await self._history.async_former_of(await self._ask(HomeIndex.active))
-        if former is None:
-            return [wished]
+        await self.change.async_weigh(self._status, former_known=former is not None)
+        if former is None and not self.change.waits:
+            return [self._wished_line()]
         runner = ModelRunner(self._hass, self._entry, self._tell_listeners, former)
-        return [wished, EmbeddingLine(runner, self._ask, begins=False)]
+        answering = EmbeddingLine(runner, self._ask, begins=False)
+        if not self.change.waits:
+            return [self._wished_line(), answering]
+        if (building := self._status.building) is not None:
+            # Of a model that was wished meanwhile.
+            await self._ask(HomeIndex.give_up, building)
+            await self._refresh_status()
+        return [answering]
+
+    def _wished_line(self) -> EmbeddingLine:
+        return EmbeddingLine(ModelRunner(self._hass, self._entry, self._tell_listeners), self._ask, begins=True)
+
+    @callback
+    def _start_line(self, line: EmbeddingLine) -> None:
+        changed, completed = partial(self._line_changed, line), partial(self._line_completed, line)
+        line.async_start(self._hass, self._entry, changed, completed)
 
     async def _line_changed(self, line: EmbeddingLine) -> None:
         """Take notice of a model that is up, or of vectors that it has made."""
         active = await self._ask(HomeIndex.active)
-        if active is not None and active.id == line.generation and line is self._lines[0]:
+        if active is not None and active.id == line.generation and line.begins:
             await self._history.async_remember(active)
         await self._refresh_status()
 
     async def _line_completed(self, line: EmbeddingLine) -> None:
         """Let a line answer whose generation has all vectors, if another one answers still."""
         # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
-        if line.generation is None or line is not self._lines[0] or not self._home_is_read:
+        if line.generation is None or not line.begins or not self._home_is_read:
             return
         active = await self._ask(HomeIndex.active)
         if active is None or active.id != line.generation:
@@ -356,6 +397,7 @@ class SemanticHome:
 
     async def _refresh_status(self) -> None:
         self._status = await self._in_thread(self._open_index.status)
+        self._meter.take(self._status)
         self._tell_listeners()
 
     @callback

@@ -22,7 +22,7 @@ from homeassistant.helpers import (
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.start import async_at_started
 
-from .const import SCOPE_ALL
+from .const import DOMAIN, SCOPE_ALL
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, KindNames, describe_areas, describe_entity
 from .index import Document, StoreError
 
@@ -180,8 +180,11 @@ class HomeSync:
         return await KindNames.async_load(self._hass, {state.domain for state in states})
 
     def _includes(self, state: State) -> bool:
+        entry = er.async_get(self._hass).async_get(state.entity_id)
+        if entry is not None and entry.platform == DOMAIN:
+            # What the integration tells of itself is no part of the house.
+            return False
         if self._scope == SCOPE_ALL:
-            entry = er.async_get(self._hass).async_get(state.entity_id)
             return entry is None or not entry.hidden
         return async_should_expose(self._hass, _ASSISTANT, state.entity_id)
 

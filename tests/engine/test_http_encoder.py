@@ -22,7 +22,7 @@ from custom_components.semantic_home.engine import (
     Role,
 )
 from custom_components.semantic_home.engine.embedding_server import Server, ServerError, candidates
-from custom_components.semantic_home.engine.http_encoder import HttpEncoder
+from custom_components.semantic_home.engine.http_encoder import HttpEncoder, revision_of_server
 from custom_components.semantic_home.engine.session_transport import SessionTransport
 from tests import faulty_proxy as faults
 from tests.embedding_server import EmbeddingServer
@@ -270,7 +270,7 @@ async def test_the_key_goes_to_the_server_and_nowhere_else(proxy: FaultyProxy, m
     assert _KEY not in str(unsendable.__cause__)
 
 
-async def test_the_revision_is_stable_and_tells_models_apart(proxy: FaultyProxy, make: Make) -> None:
+async def test_the_revision_is_stable_and_tells_models_apart(proxy: FaultyProxy, make: Make, spec: ModelSpec) -> None:
     first = await asyncio.to_thread(make)
     kept = np.frombuffer(first.signature.tobytes(), "<f4").astype(np.float32)
     # The same model elsewhere, rounded in another way.
@@ -285,6 +285,7 @@ async def test_the_revision_is_stable_and_tells_models_apart(proxy: FaultyProxy,
     assert cosines(other.signature[None], kept[None])[0] < 0.5
     proxy.always = None
     assert (await asyncio.to_thread(make, kept[:-2])).revision == first.revision
+    assert revision_of_server(first.server, spec, kept) == first.revision, "known without asking it"
     assert (await asyncio.to_thread(lambda: make(kept, model="query of another name"))).revision != first.revision
 
 

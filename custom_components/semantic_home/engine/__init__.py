@@ -16,7 +16,7 @@ from .encoder import (
     Role,
     RuntimeMissingError,
 )
-from .http_encoder import HttpEncoder
+from .http_encoder import HttpEncoder, revision_of_server
 from .model_folder import ModelFolder
 from .numpy_encoder import NumPyEncoder
 from .openvino_encoder import OpenVINOEncoder, available_devices
@@ -60,4 +60,5 @@ __all__ = [
     "candidates",
     "examine",
     "load_catalog",
+    "revision_of_server",
 ]

@@ -48,8 +48,7 @@ class HttpEncoder(Encoder):
         what is tried again; see ServerCall.
         """
         self.server = server
-        self._models = {Role.QUERY: server.model, Role.PASSAGE: server.passage_model or server.model}
-        self._prefixes = {Role.QUERY: spec.query_prefix, Role.PASSAGE: spec.passage_prefix}
+        self._models, self._prefixes = _models(server), _prefixes(spec)
         self._call = ServerCall(server, transport, breaker or CircuitBreaker(clock), clock, wait)
         self._dimension = spec.dimension
         found = self._probe()
@@ -70,8 +69,7 @@ class HttpEncoder(Encoder):
     @override
     def revision(self) -> str:
         """Fingerprint of the model behind the name: it is another one when the signature is."""
-        names = json.dumps([self._models, self._prefixes])
-        return hashlib.sha256(names.encode() + self._signature.astype("<f4").tobytes()).hexdigest()
+        return _fingerprint(self._models, self._prefixes, self._signature)
 
     @override
     def encode(self, texts: Sequence[str], role: Role) -> Encoded:
@@ -106,6 +104,24 @@ class HttpEncoder(Encoder):
         if self._dimension not in (0, found.shape[1]):
             raise ServerFaultError("server_wrong_dimension", f"{found.shape[1]} instead of {self._dimension}")
         return found
+
+
+def revision_of_server(server: Server, spec: ModelSpec, signature: NDArray[np.float32]) -> str:
+    """Tell the revision of the encoder that finds the model of this signature at the server."""
+    return _fingerprint(_models(server), _prefixes(spec), signature)
+
+
+def _models(server: Server) -> dict[Role, str]:
+    return {Role.QUERY: server.model, Role.PASSAGE: server.passage_model or server.model}
+
+
+def _prefixes(spec: ModelSpec) -> dict[Role, str]:
+    return {Role.QUERY: spec.query_prefix, Role.PASSAGE: spec.passage_prefix}
+
+
+def _fingerprint(models: dict[Role, str], prefixes: dict[Role, str], signature: NDArray[np.float32]) -> str:
+    names = json.dumps([models, prefixes])
+    return hashlib.sha256(names.encode() + signature.astype("<f4").tobytes()).hexdigest()
 
 
 def _same_model(known: NDArray[np.float32], found: Vectors) -> bool:
