@@ -124,7 +124,7 @@ class Pause:
         self._rounds = 0
 
     async def embed(self, line: EmbeddingLine, generation: int, texts: list[str]) -> bool:
-        if line._begins:
+        if line.begins:
             self._rounds += 1
             if self._rounds > 1:
                 self.reached.set()
