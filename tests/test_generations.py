@@ -358,6 +358,36 @@ async def test_other_descriptions_of_a_home_are_embedded_beside_those_that_answe
     assert no_mixture(hass)
 
 
+async def test_other_descriptions_leave_the_way_back_to_the_former_model(
+    hass: HomeAssistant,
+    home: Home,
+    entry: MockConfigEntry,
+    portable_folder: str,
+    model_folder: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    await change(hass, entry, portable_folder)
+    await swapped(entry, 1)
+    await hass.config_entries.async_unload(entry.entry_id)
+    request.getfixturevalue("other_template")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await swapped(entry, 2)
+    kept = "SELECT id, state FROM generation WHERE state != 'removed' ORDER BY id"
+    assert rows(hass, kept) == [(1, "retired"), (3, "active")]
+    await hass.services.async_call(DOMAIN, "rollback_model", blocking=True)
+    await hass.async_block_till_done()
+    assert entry.data[CONF_FOLDER] == model_folder
+    # It answers at once, and what is described in another way by now is embedded beside that.
+    await swapped(entry, 1)
+    assert rows(hass, kept) == [(3, "retired"), (4, "active")]
+    assert (await match(hass, COUCH))["entity_ids"] == ["light.sofa_lamp"]
+    await hass.services.async_call(DOMAIN, "rollback_model", blocking=True)
+    await hass.async_block_till_done()
+    await async_wait_complete(entry)
+    assert entry.data[CONF_FOLDER] == portable_folder
+    assert entry.runtime_data.status.generation == 3
+
+
 async def test_other_descriptions_wait_for_the_home_to_be_read(
     hass: HomeAssistant, home: Home, entry: MockConfigEntry, other_template: None
 ) -> None:

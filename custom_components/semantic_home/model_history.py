@@ -53,8 +53,11 @@ class ModelHistory:
             return None
         return ModelChoice.from_data(record["pinned"], await self._hass.async_add_executor_job(load_catalog))
 
-    async def async_remember(self, active: Generation) -> None:
-        """Keep what it takes to answer with this generation, which is the wished model's; delete what nobody needs."""
+    async def async_remember(self, active: Generation, retired: Generation | None) -> None:
+        """Keep what it takes to answer with the active generation, which is the wished model's, and with the retired.
+
+        Delete the files that nobody needs any more.
+        """
         data, stamp = dict(self._entry.data), _digest(active)
         record = data.get(CONF_ACTIVE)
         if record is not None and (record["stamp"], record["data"]) == (stamp, self._wished):
@@ -62,7 +65,7 @@ class ModelHistory:
         # The user's consent was to this change, and is not one to the next.
         data.pop(CONF_CONFIRMED, None)
         data[CONF_ACTIVE] = {"stamp": stamp, "pinned": await self._pinned(self._wished), "data": self._wished}
-        if record is not None and record["stamp"] != stamp:
+        if record is not None and retired is not None and record["stamp"] == _digest(retired):
             data[CONF_PREVIOUS] = record
         self._hass.config_entries.async_update_entry(self._entry, data=data)
         await self._async_keep_files(data)

@@ -43,6 +43,7 @@ from .engine import (
 from .home_index import EntityFilter, HomeIndex, IndexStatus
 from .index import (
     Document,
+    Generation,
     HeldError,
     ImportCounts,
     IncompleteGenerationError,
@@ -185,6 +186,7 @@ class SemanticHome:
             result = await self._match(request, limits, query)
         except UnknownGenerationError:
             # It has given way to the next one since the query was encoded.
+            await self._read_status()
             return await self.async_match(request, limits)
         return MatchAnswer(
             result=result,
@@ -332,7 +334,7 @@ class SemanticHome:
         """Take notice of a model that is up, or of vectors that it has made."""
         active = await self._ask(HomeIndex.active)
         if active is not None and active.id == line.generation and line.begins:
-            await self._history.async_remember(active)
+            await self._remember(active)
         await self._refresh_status()
 
     async def _line_completed(self, line: EmbeddingLine) -> None:
@@ -350,15 +352,22 @@ class SemanticHome:
                 # Something changed meanwhile, and is embedded first.
                 line.wake()
                 return
+            try:
+                await self._read_status()
+            finally:
+                # What the same model made of a home that was described in another way has gone.
+                line.leave_former()
             _LOGGER.info("The model %s answers from now on", line.runner.model_id)
-        await self._history.async_remember(active)
+        await self._remember(active)
         await self._refresh_status()
-        line.leave_former()
         for other in self._lines[1:]:
             await other.async_stop()
         # Only now: should this be cut off, `async_stop` still finds what has not stopped.
         del self._lines[1:]
         self._previous.async_release_later()
+
+    async def _remember(self, active: Generation) -> None:
+        await self._history.async_remember(active, await self._ask(HomeIndex.retired))
 
     @property
     def _answering(self) -> EmbeddingLine | None:
@@ -396,9 +405,12 @@ class SemanticHome:
             line.wake()
 
     async def _refresh_status(self) -> None:
-        self._status = await self._in_thread(self._open_index.status)
-        self._meter.take(self._status)
+        await self._read_status()
         self._tell_listeners()
+
+    async def _read_status(self) -> None:
+        self._status = await self._ask(HomeIndex.status)
+        self._meter.take(self._status)
 
     @callback
     def _tell_listeners(self) -> None:

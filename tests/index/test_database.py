@@ -65,7 +65,7 @@ def test_pragmas(store: IndexStore) -> None:
 def test_reopening_migrates_nothing(path: Path) -> None:
     store = IndexStore.open(path)
     store.upsert([SOFA])
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     store.close()
     before = path.read_bytes()
     store = IndexStore.open(path)
@@ -173,7 +173,7 @@ def test_power_cut(path: Path, statement: str) -> None:
     if not creating:
         store = IndexStore.open(path)
         store.upsert([SOFA])
-        store.put_vectors(store.ensure_active(STAMP).id, {"Sofa lamp": vector(1, 0, 0)})
+        store.put_vectors(store.prepare(STAMP).id, {"Sofa lamp": vector(1, 0, 0)})
         store.close()
     process = subprocess.run(
         [sys.executable, "-c", POWER_CUT, path, statement], cwd=Path(index.__file__).parent.parent, check=False
@@ -182,7 +182,7 @@ def test_power_cut(path: Path, statement: str) -> None:
 
     store = IndexStore.open(path)
     assert store.documents() == ([] if creating else [SOFA])
-    assert creating or list(store.vectors(store.ensure_active(STAMP).id)) == ["Sofa lamp"]
+    assert creating or list(store.vectors(store.prepare(STAMP).id)) == ["Sofa lamp"]
     store.close()
     with raw(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

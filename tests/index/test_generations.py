@@ -139,6 +139,20 @@ def test_rollback(store: IndexStore) -> None:
     assert states(store) == {second.id: "retired", building.id: "active"}
 
 
+def test_other_descriptions_of_a_home_leave_the_way_back(store: IndexStore) -> None:
+    store.upsert([SOFA])
+    other = complete(store, OTHER)
+    first = complete(store, STAMP)
+    assert states(store) == {other.id: "retired", first.id: "active"}
+    second = complete(store, THIRD)
+    assert states(store) == {other.id: "retired", second.id: "active"}, "to the same model there is no way back"
+    with pytest.raises(UnknownGenerationError):
+        store.counts(first.id)
+    assert store.rollback().id == other.id
+    third = complete(store, replace(OTHER, template_version=2))
+    assert states(store) == {second.id: "retired", third.id: "active"}, "in either direction"
+
+
 def test_discard(store: IndexStore) -> None:
     store.upsert([SOFA])
     first, second = complete(store, STAMP), complete(store, OTHER)

@@ -58,7 +58,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.store = IndexStore.open(self.path)
-        self.generation: Generation = self.store.ensure_active(STAMP)
+        self.generation: Generation = self.store.prepare(STAMP)
         self.vectors[STAMP] = {}
 
     @override
@@ -114,13 +114,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.put_vectors(dict.fromkeys(missing, (0.5, 0.25, -1.0)))
 
     @rule(stamp=st.sampled_from([STAMP, OTHER, THIRD]))
-    def ensure_active(self, stamp: Stamp) -> None:
-        current = self.generation.stamp
-        self.generation = self.store.ensure_active(stamp)
-        if stamp != current:
-            self.vectors = {current: self.vectors[current], stamp: self.vectors.get(stamp, {})}
-
-    @rule(stamp=st.sampled_from([STAMP, OTHER, THIRD]))
     def build_and_swap(self, stamp: Stamp) -> None:
         current = self.generation.stamp
         building = self.store.prepare(stamp)
@@ -128,8 +121,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.put_vectors(building.id, dict.fromkeys(missing, vector(0.5, 0.25, -1)))
         self.generation = self.store.swap(building.id)
         kept = self.vectors.get(stamp, {}) | dict.fromkeys(missing, (0.5, 0.25, -1.0))
-        # What was retired before has gone, unless it is what came back.
-        self.vectors = ({current: self.vectors[current]} if stamp != current else self.vectors) | {stamp: kept}
+        if stamp != current and stamp.makes_vectors_of(current):
+            del self.vectors[current]
+        elif stamp != current:
+            # What was retired before has gone, unless it is what came back.
+            self.vectors = {current: self.vectors[current]}
+        self.vectors[stamp] = kept
 
     @rule()
     def roll_back(self) -> None:

@@ -27,7 +27,7 @@ def states(path: Path) -> list[tuple[int, str]]:
 def test_first_generation(store: IndexStore) -> None:
     assert store.active() is None
     before = datetime.now(UTC)
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     assert generation.stamp == STAMP
     assert generation.state is GenerationState.ACTIVE
     assert before <= generation.created <= datetime.now(UTC)
@@ -35,19 +35,19 @@ def test_first_generation(store: IndexStore) -> None:
 
 
 def test_equal_stamp_is_the_same_generation_and_no_write(store: IndexStore, path: Path) -> None:
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     with raw(path) as watcher:
         before = watcher.execute("PRAGMA data_version").fetchone()
-        assert store.ensure_active(STAMP) == generation
+        assert store.prepare(STAMP) == generation
         assert watcher.execute("PRAGMA data_version").fetchone() == before
 
 
 @pytest.mark.parametrize("other", [OTHER, THIRD])
 def test_two_generations_of_equal_dimension_never_mix(store: IndexStore, other: object) -> None:
     store.upsert([DESK])
-    first = store.ensure_active(STAMP)
+    first = store.prepare(STAMP)
     store.put_vectors(first.id, {"Desk lamp": vector(1, 0, 0)})
-    second = store.ensure_active(other)
+    second = store.prepare(other)
 
     assert second.id != first.id
     assert store.vectors(second.id) == {}
@@ -63,12 +63,12 @@ def test_two_generations_of_equal_dimension_never_mix(store: IndexStore, other: 
 
 
 def test_the_former_is_kept_and_the_older_removed(store: IndexStore, path: Path) -> None:
-    first = store.ensure_active(STAMP)
+    first = store.prepare(STAMP)
     store.put_vectors(first.id, {"x": vector(1, 0, 0)})
-    second = store.ensure_active(OTHER)
+    second = store.swap(store.prepare(OTHER).id)
     assert states(path) == [(first.id, "retired"), (second.id, "active")]
 
-    third = store.ensure_active(THIRD)
+    third = store.swap(store.prepare(THIRD).id)
     assert states(path) == [(second.id, "retired"), (third.id, "active")]
     with raw(path) as connection:
         assert connection.execute("SELECT count(*) FROM vector").fetchone() == (1,)
@@ -78,24 +78,24 @@ def test_the_former_is_kept_and_the_older_removed(store: IndexStore, path: Path)
 
 
 def test_going_back_finds_the_vectors(store: IndexStore, path: Path) -> None:
-    first = store.ensure_active(STAMP)
+    first = store.prepare(STAMP)
     store.put_vectors(first.id, {"x": vector(1, 0, 0)})
-    second = store.ensure_active(OTHER)
-    assert store.ensure_active(STAMP) == first
+    second = store.swap(store.prepare(OTHER).id)
+    assert store.swap(store.prepare(STAMP).id) == first
     assert states(path) == [(first.id, "active"), (second.id, "retired")]
     assert list(store.vectors(first.id, ["x"])) == ["x"]
 
 
 def test_ids_never_come_back(store: IndexStore, path: Path) -> None:
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     with raw(path) as connection:
         connection.execute("DELETE FROM generation")
-    assert store.ensure_active(STAMP).id > generation.id
+    assert store.prepare(STAMP).id > generation.id
 
 
 def test_the_schema_allows_one_active_and_one_per_stamp(store: IndexStore, path: Path) -> None:
-    store.ensure_active(STAMP)
-    store.ensure_active(OTHER)
+    store.prepare(STAMP)
+    store.prepare(OTHER)
     with raw(path) as connection:
         with pytest.raises(sqlite3.IntegrityError, match=r"generation\.state"):
             connection.execute("UPDATE generation SET state = 'active'")
@@ -106,22 +106,23 @@ def test_the_schema_allows_one_active_and_one_per_stamp(store: IndexStore, path:
 
 
 def test_a_failing_swap_leaves_the_active_generation(store: IndexStore, path: Path) -> None:
-    first = store.ensure_active(STAMP)
+    first = store.prepare(STAMP)
     with raw(path) as connection:
         connection.execute(
             "CREATE TRIGGER fail BEFORE UPDATE ON generation WHEN NEW.state = 'active' "
             "BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
+    second = store.prepare(OTHER)
     before = dump(path)
     with pytest.raises(StoreError):
-        store.ensure_active(OTHER)
+        store.swap(second.id)
     assert dump(path) == before
     assert store.active() == first
 
 
 def test_missing_texts(store: IndexStore) -> None:
     store.upsert([SOFA, DESK, KITCHEN, Document("entity", "light.twin", ("Desk lamp",))])
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     missing = store.missing_texts(generation.id, 100)
     assert sorted(missing) == ["Desk lamp", "Kitchen", "Küche", "Lamp, living room", "Sofa lamp"]
     assert store.missing_texts(generation.id, 2) == missing[:2]
@@ -136,10 +137,10 @@ def test_missing_texts(store: IndexStore) -> None:
 def test_vectors_survive_exactly(path: Path) -> None:
     values = vector(0.1, -np.float32(1e-45), np.finfo(np.float32).max)
     store = IndexStore.open(path)
-    store.put_vectors(store.ensure_active(STAMP).id, {"Küche": values})
+    store.put_vectors(store.prepare(STAMP).id, {"Küche": values})
     store.close()
     store = IndexStore.open(path)
-    found = store.vectors(store.ensure_active(STAMP).id, ["Küche", "none"])
+    found = store.vectors(store.prepare(STAMP).id, ["Küche", "none"])
     assert list(found) == ["Küche"]
     assert found["Küche"].dtype == np.float32
     assert found["Küche"].tobytes() == values.tobytes()
@@ -149,7 +150,7 @@ def test_vectors_survive_exactly(path: Path) -> None:
 
 
 def test_put_replaces_and_is_idempotent(store: IndexStore) -> None:
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     for values in (vector(1, 0, 0), vector(0, 1, 0), vector(0, 1, 0)):
         store.put_vectors(generation.id, {"x": values})
         np.testing.assert_array_equal(store.vectors(generation.id, ["x"])["x"], values)
@@ -161,14 +162,14 @@ def test_put_replaces_and_is_idempotent(store: IndexStore) -> None:
     [vector(1, 0), vector(1, 0, 0, 0), np.ones((1, 3), np.float32), vector(np.nan, 0, 0), vector(0, np.inf, 0)],
 )
 def test_put_refuses(store: IndexStore, bad: np.ndarray) -> None:
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     with pytest.raises(ValueError, match=r"dimensions|finite"):
         store.put_vectors(generation.id, {"good": vector(1, 0, 0), "bad": bad})
     assert store.vectors(generation.id, ["good", "bad"]) == {}
 
 
 def test_many_vectors(store: IndexStore) -> None:
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     texts = [f"text {number}" for number in range(1_201)]
     store.upsert([Document("entity", "all", tuple(texts))])
     store.put_vectors(generation.id, {text: vector(number, 0, 0) for number, text in enumerate(texts)})
@@ -178,7 +179,7 @@ def test_many_vectors(store: IndexStore) -> None:
 
 def test_prune(store: IndexStore) -> None:
     store.upsert([SOFA, Document("entity", "light.twin", ("Sofa lamp",))])
-    first, second = store.ensure_active(STAMP), store.ensure_active(OTHER)
+    first, second = store.prepare(STAMP), store.prepare(OTHER)
     for generation in (first, second):
         store.put_vectors(generation.id, {text: vector(1, 0, 0) for text in (*SOFA.views, "unused")})
     assert store.prune() == 2
@@ -204,7 +205,7 @@ def test_unknown_generation(store: IndexStore) -> None:
 
 def test_a_damaged_vector_is_noticed(store: IndexStore, path: Path) -> None:
     store.upsert([DESK])
-    generation = store.ensure_active(STAMP)
+    generation = store.prepare(STAMP)
     store.put_vectors(generation.id, {"Desk lamp": vector(1, 0, 0)})
     with raw(path) as connection:
         connection.execute("UPDATE vector SET dense = x'00'")

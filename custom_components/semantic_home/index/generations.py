@@ -52,29 +52,22 @@ def prepare(connection: Connection, stamp: Stamp) -> Generation:
     return get(connection, chosen.id)
 
 
-def activate(connection: Connection, stamp: Stamp) -> Generation:
-    """Make the generation of this stamp the active one, complete or not."""
-    chosen = _find(connection, stamp)
-    if chosen is not None and chosen.state is GenerationState.ACTIVE:
-        return chosen
-    # Born removed, the only state of which there may be several; promote() gives it its own.
-    chosen_id = chosen.id if chosen else _create(connection, stamp, GenerationState.REMOVED)
-    promote(connection, chosen_id)
-    return get(connection, chosen_id)
+def promote(connection: Connection, generation: Generation) -> None:
+    """Make the generation the active one; keep the last one of another model for a way back, and no older one.
 
-
-def promote(connection: Connection, generation_id: int) -> None:
-    """Make the generation the active one; keep the former for a way back, and no older one."""
+    One of the same model, of a home that was described in another way, is no way back, and leaves that which is one.
+    """
     former = in_state(connection, GenerationState.ACTIVE)
     retired = in_state(connection, GenerationState.RETIRED)
     # From the last to the first, for there may never be two in one state.
-    if retired is not None:
-        remove(connection, retired)
-    if former is not None:
-        _set_state(connection, former, GenerationState.RETIRED)
-    connection.execute(
-        update(GenerationRow).where(GenerationRow.id == generation_id).values(state=GenerationState.ACTIVE)
-    )
+    if former is not None and former.stamp.makes_vectors_of(generation.stamp):
+        remove(connection, former)
+    else:
+        if retired is not None:
+            remove(connection, retired)
+        if former is not None:
+            _set_state(connection, former, GenerationState.RETIRED)
+    _set_state(connection, generation, GenerationState.ACTIVE)
 
 
 def roll_back(connection: Connection) -> Generation:
@@ -83,7 +76,7 @@ def roll_back(connection: Connection) -> Generation:
     if retired is None:
         raise NoPreviousGenerationError("There is no previous generation")
     # Marked removed on the way, which promote() undoes: it is not the older one.
-    promote(connection, retired.id)
+    promote(connection, retired)
     return get(connection, retired.id)
 
 

@@ -128,14 +128,6 @@ class IndexStore:
         with self._reading() as connection:
             return [row.document for row in document_rows.read_keys(connection, keys).values()]
 
-    def ensure_active(self, stamp: Stamp) -> Generation:
-        """Return the active generation, which has this stamp afterwards, complete or not.
-
-        The one that was active until then is kept, retired, for a way back; an older one goes.
-        """
-        with self._writing() as connection:
-            return generations.activate(connection, stamp)
-
     def active(self) -> Generation | None:
         """Return the generation that answers queries, if there is one yet."""
         with self._reading() as connection:
@@ -158,9 +150,9 @@ class IndexStore:
     def swap(self, generation_id: int, refused: Collection[str] = ()) -> Generation:
         """Make the generation that is building the active one; return it.
 
-        The active one is retired, the one that was retired goes. Nothing happens to one that is active already. Raises
-        IncompleteGenerationError when a text other than those refused, which the model cannot embed, has no vector;
-        ValueError when the generation is retired.
+        The active one is retired and the one that was retired goes; one of the same model goes itself instead. Nothing
+        happens to one that is active already. Raises IncompleteGenerationError when a text other than those refused,
+        which the model cannot embed, has no vector; ValueError when the generation is retired.
         """
         with self._writing() as connection:
             generation = generations.get(connection, generation_id)
@@ -170,7 +162,7 @@ class IndexStore:
                 raise ValueError(f"Generation {generation_id} is {generation.state}, not building")
             if vector_rows.missing_texts(connection, generation, 1, refused):
                 raise IncompleteGenerationError(f"Generation {generation_id} has not all vectors yet")
-            generations.promote(connection, generation_id)
+            generations.promote(connection, generation)
             return generations.get(connection, generation_id)
 
     def rollback(self) -> Generation:
