@@ -190,7 +190,7 @@ async def test_a_busy_index_is_not_waited_for(hass: HomeAssistant, entry: MockCo
 
     with patch.object(HomeIndex, "hold", slow), patch.object(backup, "_PATIENCE", 0.01):
         await backup.async_pre_backup(hass)
-    assert holding.is_set()
+    assert await hass.async_add_executor_job(holding.wait, 30)
     go_on.set()
     # It came to hold the database after all, when nobody wanted that any more.
     async with asyncio.timeout(30):
