@@ -22,7 +22,7 @@ from custom_components.semantic_home.const import DOMAIN
 from custom_components.semantic_home.embedding import EmbeddingLine
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import HeldError, IndexStore, StoreError
-from custom_components.semantic_home.runtime import _HOLD_SECONDS
+from custom_components.semantic_home.index_thread import _HOLD_SECONDS
 
 from .house import Home, async_wait_complete
 from .index.common import dump
@@ -170,7 +170,7 @@ async def test_a_backup_goes_on_whatever_happens_to_the_index(
             await backup.async_pre_backup(hass)
         assert str(failure) in caplog.text
         # What was not held is let go in the background.
-        await entry.runtime_data._released.wait()
+        await entry.runtime_data.index._released.wait()
     with patch.object(HomeIndex, "release", side_effect=ValueError("unthought of, too")):
         await backup.async_pre_backup(hass)
         await backup.async_post_backup(hass)
@@ -194,7 +194,7 @@ async def test_a_busy_index_is_not_waited_for(hass: HomeAssistant, entry: MockCo
     go_on.set()
     # It came to hold the database after all, when nobody wanted that any more.
     async with asyncio.timeout(30):
-        await entry.runtime_data._released.wait()
+        await entry.runtime_data.index._released.wait()
     await entry.runtime_data.async_rebuild()
     await async_wait_complete(entry)
 
@@ -219,9 +219,9 @@ async def test_space_is_given_back(hass: HomeAssistant, home: Home, entry: MockC
     config_file(hass, "many.jsonl", rows)
     await call(hass, "import", path="many.jsonl")
     await async_wait_complete(entry)
-    home_index = entry.runtime_data._index
+    index = entry.runtime_data.index
     keys = [row.key[1] for row in await entry.runtime_data.async_knowledge()]
-    await entry.runtime_data._in_thread(home_index._store.remove, "knowledge", keys)
+    await index.async_ask(lambda home_index: home_index._store.remove("knowledge", keys))
     reclaimed = asyncio.Event()
     reclaim, steps = HomeIndex.reclaim, []
 

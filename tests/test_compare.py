@@ -113,7 +113,7 @@ async def compare(hass: HomeAssistant, context: Context | None = None, **data: A
 
 def in_memory(entry: MockConfigEntry) -> set[int]:
     """Give the generations whose vectors are held for searching."""
-    return set(entry.runtime_data._open_index._dense)
+    return set(entry.runtime_data.index._opened._dense)
 
 
 class Pause:

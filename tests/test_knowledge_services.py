@@ -319,7 +319,7 @@ async def test_queries_are_answered_during_an_import(hass: HomeAssistant, home: 
         assert found["entity_ids"] == ["light.sofa_lamp"]
         assert await stored(entry) == set()
         rebuilding = hass.async_create_task(entry.runtime_data.async_rebuild())
-        held = hass.async_create_task(entry.runtime_data.async_hold())
+        held = hass.async_create_task(entry.runtime_data.index.async_hold())
         assert (await match(hass, "Schalte die Stehlampe ein"))["entity_ids"] == ["light.sofa_lamp"]
         assert not importing.done()
         assert not rebuilding.done()
@@ -327,7 +327,7 @@ async def test_queries_are_answered_during_an_import(hass: HomeAssistant, home: 
         opened.set()
         assert (await importing)["added"] == 1_200
     await held
-    await entry.runtime_data.async_release()
+    await entry.runtime_data.index.async_release()
     await rebuilding
     assert len(await stored(entry)) == 1_200
     assert entry.runtime_data.status.texts > 1_200

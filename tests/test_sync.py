@@ -31,7 +31,7 @@ async def find(hass: HomeAssistant, query: str) -> str | None:
 
 
 def documents(entry: MockConfigEntry) -> dict[str, Document]:
-    index: HomeIndex = entry.runtime_data._index
+    index: HomeIndex = entry.runtime_data.index._opened
     held = index._documents.values()
     return {str(document.metadata.get("entity_id", document.source_id)): document for document in held}
 

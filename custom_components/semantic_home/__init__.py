@@ -11,10 +11,11 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
 from .index import NewerSchemaError, StoreError
 from .index_damage import ISSUE_INDEX
+from .index_thread import database_path
 from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
-from .runtime import SemanticHome, SemanticHomeConfigEntry, database_path
+from .runtime import SemanticHome, SemanticHomeConfigEntry
 from .services import async_setup_services
 
 PLATFORMS = (Platform.SENSOR, Platform.UPDATE)

@@ -20,7 +20,7 @@ async def async_pre_backup(hass: HomeAssistant) -> None:
     for entry in _loaded(hass):
         try:
             async with asyncio.timeout(_PATIENCE):
-                await entry.runtime_data.async_hold()
+                await entry.runtime_data.index.async_hold()
         except (StoreError, TimeoutError) as err:
             _LOGGER.warning("The index could not be kept still for the backup: %s", str(err) or "it is busy")
         except Exception:
@@ -32,7 +32,7 @@ async def async_post_backup(hass: HomeAssistant) -> None:
     for entry in _loaded(hass):
         try:
             async with asyncio.timeout(_PATIENCE):
-                await entry.runtime_data.async_release()
+                await entry.runtime_data.index.async_release()
         except Exception:
             _LOGGER.exception("The index could not be released after the backup, which happens by itself in a while")
 

@@ -102,6 +102,23 @@ class HomeIndex:
         """Close the database."""
         self._store.close()
 
+    def hold(self) -> None:
+        """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
+        self._store.hold()
+
+    def lend(self) -> None:
+        """Leave writing to another connection until `release`; what writes raises HeldError."""
+        self._store.lend()
+
+    def release(self) -> None:
+        """Let the file be written again."""
+        self._store.release()
+
+    @property
+    def damage(self) -> Damage | None:
+        """What was wrong with the database when it was opened, unless nothing was."""
+        return self._store.damage
+
     def status(self) -> IndexStatus:
         """Count what there is, and how far the active generation is, and the one that is being built."""
         generations = {generation.state: generation for generation in self._store.generations()}
@@ -181,6 +198,16 @@ class HomeIndex:
         """Add or change documents and remove entities; tell whether that changed anything."""
         written = self._take_in(self._store.upsert(documents), documents)
         return self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ()) or written
+
+    def read_again(self, keys: Iterable[Key]) -> None:
+        """Take in documents that another connection has written, with the vectors that their texts have."""
+        written = {document.key: document for document in self._store.find(keys)}
+        self._documents |= written
+        self._place(written, list(self._dense))
+
+    def knowledge(self) -> list[Knowledge]:
+        """Give all knowledge that there is."""
+        return self._store.knowledge()
 
     def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
         """Give texts that have no vector in a generation yet, but for those that its model refuses."""
@@ -294,33 +321,6 @@ class HomeIndex:
 
     def _text_count(self) -> int:
         return len({text for document in self._documents.values() for text in document.views})
-
-    @property
-    def damage(self) -> Damage | None:
-        """What was wrong with the database when it was opened, unless nothing was."""
-        return self._store.damage
-
-    def read_again(self, keys: Iterable[Key]) -> None:
-        """Take in documents that another connection has written, with the vectors that their texts have."""
-        written = {document.key: document for document in self._store.find(keys)}
-        self._documents |= written
-        self._place(written, list(self._dense))
-
-    def knowledge(self) -> list[Knowledge]:
-        """Give all knowledge that there is."""
-        return self._store.knowledge()
-
-    def hold(self) -> None:
-        """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
-        self._store.hold()
-
-    def lend(self) -> None:
-        """Leave writing to another connection until `release`; what writes raises HeldError."""
-        self._store.lend()
-
-    def release(self) -> None:
-        """Let the file be written again."""
-        self._store.release()
 
 
 def _entity_id(document: Document) -> str:

@@ -1,15 +1,10 @@
 """SemanticHome: the one object behind a config entry. Everything that Home Assistant shows goes through it."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from itertools import batched
 import logging
-from pathlib import Path
 import time
 
 import numpy as np
@@ -18,8 +13,6 @@ from numpy.typing import NDArray
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.event import async_call_later
-from homeassistant.helpers.recorder import DATA_INSTANCE
 
 from .asked_generation import (
     QUERY_SECONDS,
@@ -44,7 +37,6 @@ from .home_index import EntityFilter, HomeIndex, IndexStatus
 from .index import (
     Document,
     Generation,
-    HeldError,
     ImportCounts,
     IncompleteGenerationError,
     Knowledge,
@@ -54,7 +46,7 @@ from .index import (
     UnknownGenerationError,
 )
 from .index_damage import async_report_damage
-from .knowledge_import import Imported, import_knowledge
+from .index_thread import IndexThread
 from .matching import MatchRequest, MatchResult
 from .model_change import ModelChange
 from .model_history import ModelHistory
@@ -68,13 +60,6 @@ from .sync import HomeSync
 _LOGGER = logging.getLogger(__name__)
 
 type SemanticHomeConfigEntry = ConfigEntry[SemanticHome]
-
-_DATABASE_NAME = "semantic_home.db"
-_SQLITE_URL = "sqlite:///"
-# A backup of the index is a copy of one file; one that ended without saying so must not stop the index for ever.
-_HOLD_SECONDS = 600.0
-# So many imported documents are taken in while a query may have to wait.
-_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +80,11 @@ class SemanticHome:
         """Take the entry whose data say which model runs where."""
         self._hass = hass
         self._entry = entry
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{DOMAIN}-index")
-        self._index: HomeIndex | None = None
+        self.index = IndexThread(hass, entry)
         # The wished model's, and that of the model which answers until the wished one's vectors are complete.
         self._lines: list[EmbeddingLine] = []
         self._history = ModelHistory(hass, entry)
-        self._previous = PreviousModel(hass, entry, self._history, self._ask)
+        self._previous = PreviousModel(hass, entry, self._history, self.index.async_ask)
         self.change = ModelChange(hass, entry)
         """Of the model that answers to the one that is wished."""
         self._meter = ProgressMeter()
@@ -110,12 +94,6 @@ class SemanticHome:
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
         self._listeners: set[CALLBACK_TYPE] = set()
-        # An import ends before anything else holds the database.
-        self._import_lock = asyncio.Lock()
-        # Set, but for as long as a backup or an import holds it.
-        self._released = asyncio.Event()
-        self._released.set()
-        self._end_hold: CALLBACK_TYPE | None = None
         self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
 
     @property
@@ -156,8 +134,7 @@ class SemanticHome:
 
         Raises StoreError when the database cannot be opened.
         """
-        self._index = await self._in_thread(HomeIndex.open, database_path(self._hass))
-        async_report_damage(self._hass, self._index.damage)
+        async_report_damage(self._hass, await self.index.async_open())
         await self._refresh_status()
         ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
         self._lines = await self._begin_lines()
@@ -167,16 +144,12 @@ class SemanticHome:
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
-        async with self._import_lock:
-            await self.async_release()
+        await self.index.async_settle()
         await self._sync.async_stop()
         for line in self._lines:
             await line.async_stop()
         await self._previous.async_stop()
-        if (index := self._index) is not None:
-            self._index = None
-            await self._in_thread(index.close)
-        await self._hass.async_add_executor_job(self._thread.shutdown)
+        await self.index.async_close()
 
     async def async_match(self, request: MatchRequest, limits: EntityFilter) -> MatchAnswer:
         """Find what a request means. Raises EncoderBusyError when too many ask at once, StoreError."""
@@ -228,7 +201,7 @@ class SemanticHome:
             raise NoSuchGenerationError(choice)
         if line is None:
             raise GenerationSilentError(choice, EncoderUnavailableError("it has not started"))
-        complete = not await self._ask(HomeIndex.missing_texts, generation, 1)
+        complete = not await self.index.async_ask(HomeIndex.missing_texts, generation, 1)
         encode = partial(line.runner.async_encode, role=Role.QUERY, within=QUERY_SECONDS)
         try:
             yield AskedGeneration(choice, generation, line.runner.model_id, complete, encode)
@@ -236,10 +209,6 @@ class SemanticHome:
             if line.runner.ready:
                 raise
             raise UnknownGenerationError(f"The model of generation {generation} was stopped") from err
-
-    async def _match(self, request: MatchRequest, limits: EntityFilter, query: QueryVector | None) -> MatchResult:
-        vector, generation = (None, None) if query is None else (query.vector, query.generation)
-        return await self._ask(HomeIndex.match, request, limits, vector, generation)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
@@ -265,7 +234,7 @@ class SemanticHome:
         data = await self._history.async_before()
         if data is None:
             raise NoPreviousGenerationError("There is no former model")
-        await self._ask(HomeIndex.rollback)
+        await self.index.async_ask(HomeIndex.rollback)
         self._hass.config_entries.async_update_entry(self._entry, data=data)
         self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
 
@@ -285,22 +254,36 @@ class SemanticHome:
 
         Raises HeldError during a backup, StoreError.
         """
-        self._refuse_while_held()
-        await self._in_thread(self._open_index.forget_vectors)
+        self.index.refuse_while_held()
+        await self.index.async_ask(HomeIndex.forget_vectors)
         await self._index_changed()
         await self._sync.async_flush(everything=True)
         return self._status
 
+    async def async_import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
+        """Add all rows or none, or only count what that would do; the vectors follow in the background.
+
+        Raises HeldError during a backup, StoreError.
+        """
+        imported = await self.index.async_import_knowledge(rows, dry_run=dry_run)
+        if imported.keys:
+            await self._index_changed()
+        return imported.counts
+
+    async def async_knowledge(self) -> list[Knowledge]:
+        """Give all knowledge that there is. Raises StoreError."""
+        return await self.index.async_ask(HomeIndex.knowledge)
+
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        changed = await self._in_thread(self._open_index.reconcile, set(kinds), documents)
+        changed = await self.index.async_ask(HomeIndex.reconcile, set(kinds), documents)
         first, self._home_is_read = not self._home_is_read, True
         if changed or first:
             await self._index_changed()
 
     async def async_update(self, documents: list[Document], removed_entities: list[str]) -> None:
         """Add or change documents, and remove entities by source id."""
-        if await self._in_thread(self._open_index.update, documents, removed_entities):
+        if await self.index.async_ask(HomeIndex.update, documents, removed_entities):
             await self._index_changed()
 
     async def _begin_lines(self) -> list[EmbeddingLine]:
@@ -308,22 +291,24 @@ class SemanticHome:
         if self._entry.data.get(CONF_MODEL) is None:
             await async_get_store(self._hass).async_keep_only(())
             return []
-        former = await self._history.async_former_of(await self._ask(HomeIndex.active))
+        former = await self._history.async_former_of(await self.index.async_ask(HomeIndex.active))
         await self.change.async_weigh(self._status, former_known=former is not None)
         if former is None and not self.change.waits:
             return [self._wished_line()]
         runner = ModelRunner(self._hass, self._entry, self._tell_listeners, former)
-        answering = EmbeddingLine(runner, self._ask, begins=False)
+        answering = EmbeddingLine(runner, self.index.async_ask, begins=False)
         if not self.change.waits:
             return [self._wished_line(), answering]
         if (building := self._status.building) is not None:
             # Of a model that was wished meanwhile.
-            await self._ask(HomeIndex.give_up, building)
+            await self.index.async_ask(HomeIndex.give_up, building)
             await self._refresh_status()
         return [answering]
 
     def _wished_line(self) -> EmbeddingLine:
-        return EmbeddingLine(ModelRunner(self._hass, self._entry, self._tell_listeners), self._ask, begins=True)
+        return EmbeddingLine(
+            ModelRunner(self._hass, self._entry, self._tell_listeners), self.index.async_ask, begins=True
+        )
 
     @callback
     def _start_line(self, line: EmbeddingLine) -> None:
@@ -332,7 +317,7 @@ class SemanticHome:
 
     async def _line_changed(self, line: EmbeddingLine) -> None:
         """Take notice of a model that is up, or of vectors that it has made."""
-        active = await self._ask(HomeIndex.active)
+        active = await self.index.async_ask(HomeIndex.active)
         if active is not None and active.id == line.generation and line.begins:
             await self._remember(active)
         await self._refresh_status()
@@ -342,12 +327,12 @@ class SemanticHome:
         # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
         if line.generation is None or not line.begins or not self._home_is_read:
             return
-        active = await self._ask(HomeIndex.active)
+        active = await self.index.async_ask(HomeIndex.active)
         if active is None or active.id != line.generation:
             if not await line.async_stands_the_test():
                 raise StoreError(f"The vectors of generation {line.generation} are not those that its model gives")
             try:
-                active = await self._ask(HomeIndex.swap, line.generation, frozenset(line.refused))
+                active = await self.index.async_ask(HomeIndex.swap, line.generation, frozenset(line.refused))
             except IncompleteGenerationError:
                 # Something changed meanwhile, and is embedded first.
                 line.wake()
@@ -367,7 +352,7 @@ class SemanticHome:
         self._previous.async_release_later()
 
     async def _remember(self, active: Generation) -> None:
-        await self._history.async_remember(active, await self._ask(HomeIndex.retired))
+        await self._history.async_remember(active, await self.index.async_ask(HomeIndex.retired))
 
     @property
     def _answering(self) -> EmbeddingLine | None:
@@ -399,6 +384,10 @@ class SemanticHome:
             self._queries.put(key, encoded)
         return QueryVector(encoded.dense[0], generation, model)
 
+    async def _match(self, request: MatchRequest, limits: EntityFilter, query: QueryVector | None) -> MatchResult:
+        vector, generation = (None, None) if query is None else (query.vector, query.generation)
+        return await self.index.async_ask(HomeIndex.match, request, limits, vector, generation)
+
     async def _index_changed(self) -> None:
         await self._refresh_status()
         for line in self._lines:
@@ -409,118 +398,10 @@ class SemanticHome:
         self._tell_listeners()
 
     async def _read_status(self) -> None:
-        self._status = await self._ask(HomeIndex.status)
+        self._status = await self.index.async_ask(HomeIndex.status)
         self._meter.take(self._status)
 
     @callback
     def _tell_listeners(self) -> None:
         for listener in tuple(self._listeners):
             listener()
-
-    @property
-    def _open_index(self) -> HomeIndex:
-        if self._index is None:
-            raise StoreError("The index is closed")
-        return self._index
-
-    async def _ask[*Arguments, Result](
-        self, method: Callable[[HomeIndex, *Arguments], Result], *arguments: *Arguments
-    ) -> Result:
-        """Call a method of the index in its thread."""
-        return await self._in_thread(method, self._open_index, *arguments)
-
-    async def _in_thread[*Arguments, Result](
-        self, function: Callable[[*Arguments], Result], *arguments: *Arguments
-    ) -> Result:
-        while True:
-            try:
-                return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
-            except HeldError:
-                # Nothing was written. Whoever cannot wait for a backup asks `_refuse_while_held` first.
-                await self._released.wait()
-
-    async def async_import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
-        """Add all rows or none, or only count what that would do; the vectors follow in the background.
-
-        Raises HeldError during a backup, StoreError.
-        """
-        async with self._import_lock:
-            if dry_run:
-                return (await self._import(rows, dry_run=True)).counts
-            self._refuse_while_held()
-            self._released.clear()
-            try:
-                await self._ask(HomeIndex.lend)
-                imported = await self._import(rows, dry_run=False)
-            finally:
-                await self._ask(HomeIndex.release)
-                self._released.set()
-            # Between two pieces queries are answered.
-            for keys in batched(imported.keys, _KEYS_AT_ONCE, strict=False):
-                await self._ask(HomeIndex.read_again, keys)
-            if imported.keys:
-                await self._index_changed()
-            return imported.counts
-
-    async def _import(self, rows: Sequence[Knowledge], *, dry_run: bool) -> Imported:
-        path = database_path(self._hass)
-        job = self._hass.async_add_executor_job(partial(import_knowledge, path, rows, dry_run=dry_run))
-        try:
-            return await asyncio.shield(job)
-        finally:
-            # Nobody else may write before it has ended, also when nobody waits for it any more.
-            await asyncio.wait([job])
-
-    async def async_knowledge(self) -> list[Knowledge]:
-        """Give all knowledge that there is. Raises StoreError."""
-        return await self._in_thread(self._open_index.knowledge)
-
-    async def async_hold(self) -> None:
-        """Complete the database's file and keep it still until `async_release`, but not for ever.
-
-        Questions are answered meanwhile; what is to be written waits. Raises StoreError.
-        """
-        hold = self._open_index.hold
-        async with self._import_lock:
-            self._released.clear()
-            self._cancel_end_of_hold()
-            self._end_hold = async_call_later(self._hass, _HOLD_SECONDS, self._hold_too_long)
-            try:
-                await self._in_thread(hold)
-            except BaseException:
-                # Not waited for: the thread may be busy still, and hold the database after the caller has given up.
-                self._entry.async_create_background_task(self._hass, self.async_release(), f"{DOMAIN} release")
-                raise
-
-    async def async_release(self) -> None:
-        """Write again what waits. Does nothing when the database is not held."""
-        if self._released.is_set():
-            return
-        if self._index is not None:
-            await self._in_thread(self._index.release)
-        self._cancel_end_of_hold()
-        self._released.set()
-
-    async def _hold_too_long(self, _: datetime) -> None:
-        self._end_hold = None
-        _LOGGER.warning("A backup has not said in %.0f s that it is done, the index is written again", _HOLD_SECONDS)
-        await self.async_release()
-
-    @callback
-    def _cancel_end_of_hold(self) -> None:
-        if self._end_hold is not None:
-            self._end_hold()
-            self._end_hold = None
-
-    @callback
-    def _refuse_while_held(self) -> None:
-        if self._end_hold is not None:
-            raise HeldError("A backup holds the database")
-
-
-def database_path(hass: HomeAssistant) -> Path:
-    """Where the index lies: beside the recorder's file, or in the configuration directory when it has none."""
-    recorder = hass.data.get(DATA_INSTANCE)
-    if recorder is not None and recorder.db_url.startswith(f"{_SQLITE_URL}/"):
-        return Path(recorder.db_url.removeprefix(_SQLITE_URL)).with_name(_DATABASE_NAME)
-    return Path(hass.config.path(_DATABASE_NAME))
