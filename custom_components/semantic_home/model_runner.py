@@ -90,11 +90,6 @@ class ModelRunner:
         return self._ready and self._answers
 
     @property
-    def choice(self) -> ModelChoice | None:
-        """What runs, once that is known."""
-        return self._choice
-
-    @property
     def model_id(self) -> str | None:
         """The id of the model that can be asked."""
         return self._choice.spec.id if self._choice and self._ready else None
@@ -210,6 +205,7 @@ class ModelRunner:
         if isinstance(encoder, HttpEncoder) and encoder.signature is not choice.signature:
             learnt = replace(choice, signature=encoder.signature).signature_data
             self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_SIGNATURE: learnt})
+            self._data = self._entry.data
 
     @callback
     def _note_failure(self, err: EncoderError) -> None:

@@ -1,7 +1,7 @@
 """Packages and model files, fetched once for whoever asks: by work that belongs to the integration, not to a dialog."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence, Set as AbstractSet
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 import hashlib
 import logging
@@ -15,7 +15,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .engine import ModelFile, ModelFilesError, ModelFolder, ModelSpec
-from .hub import HubError, distrust, download, is_complete
+from .hub import HubError, distrust, download, forget_others, is_complete
 from .local_engine import async_install
 from .model_choice import Engine, ModelChoice
 
@@ -130,7 +130,7 @@ class ModelStore:
                 continue
             await work.async_cancel()
             del self._downloads[folder]
-        await self._hass.async_add_executor_job(_delete_others, self._root, {folder.name for folder in kept})
+        await self._hass.async_add_executor_job(forget_others, self._root, kept)
 
     async def async_forget(self) -> None:
         """Stop all work and delete what was downloaded."""
@@ -201,11 +201,3 @@ def _seal(folder: Path, spec: ModelSpec) -> None:
         # The files are right, but of another model than is said of them: whoever loads it will tell.
         return
     (folder / _SEAL).write_text(fingerprint, "utf-8")
-
-
-def _delete_others(root: Path, kept: AbstractSet[str]) -> None:
-    if not root.is_dir():
-        return
-    for path in root.iterdir():
-        if path.name.removesuffix(".partial") not in kept:
-            shutil.rmtree(path, ignore_errors=True)

@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 import pytest
 
 from custom_components.semantic_home.engine import ModelFile
-from custom_components.semantic_home.hub import HubError, download, forget, is_complete, list_model
+from custom_components.semantic_home.hub import HubError, download, forget_others, is_complete, list_model
 from tests.conftest import MINILM_FOLDER
 from tests.hub_server import Fault, HubServer
 
@@ -486,13 +486,15 @@ async def test_is_complete(fetch: Downloader) -> None:
     assert not is_complete(weights, fetch.files)
 
 
-async def test_forget(fetch: Downloader) -> None:
-    forget(fetch.folder)
+async def test_forget_others(fetch: Downloader) -> None:
+    root = fetch.folder.parent
+    forget_others(root / "none", [])
     await fetch()
     other = fetch.folder.with_name("some-model-2")
-    shutil.copytree(fetch.folder, other)
-    shutil.copytree(fetch.folder, fetch.partial)
-    forget(fetch.folder)
-    assert list(fetch.folder.parent.iterdir()) == [other]
-    with pytest.raises(HubError, match="folder_unwritable"):
-        forget(other / _GRAPH)
+    for copy in (other, fetch.partial, other.with_name(f"{other.name}.partial")):
+        shutil.copytree(fetch.folder, copy)
+    (root / "a file").touch()
+    forget_others(root, [fetch.folder])
+    assert set(root.iterdir()) == {fetch.folder, fetch.partial, root / "a file"}
+    forget_others(root, [])
+    assert list(root.iterdir()) == [root / "a file"]

@@ -1,9 +1,9 @@
 """What an encoder is, whatever runs it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,26 @@ class Encoded:
     dense: NDArray[np.float32]
     sparse: tuple[dict[int, float], ...] | None = None
     multivector: tuple[NDArray[np.float32], ...] | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put parts together, one at least, that are of the same heads."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.dense for part in parts]),
+            tuple(weights for part in parts for weights in part.sparse or ()) or None,
+            tuple(vectors for part in parts for vectors in part.multivector or ()) or None,
+        )
+
+    def cut(self, start: int, end: int) -> Self:
+        """Take the vectors of the texts from `start` to before `end`."""
+        return replace(
+            self,
+            dense=self.dense[start:end],
+            sparse=None if self.sparse is None else self.sparse[start:end],
+            multivector=None if self.multivector is None else self.multivector[start:end],
+        )
 
 
 class Encoder(Protocol):

@@ -21,8 +21,6 @@ import threading
 import time
 from typing import Any
 
-import numpy as np
-
 from .encoder import (
     Encoded,
     Encoder,
@@ -200,7 +198,7 @@ class EncoderWorker:
             end = self._end_of_piece(texts, start)
             pieces.append(await self._submit(texts[start:end], role, lane))
             start = end
-        return _join(pieces)
+        return Encoded.joined(pieces)
 
     def _end_of_piece(self, texts: Sequence[str], start: int) -> int:
         """Take one text, and those after it that fit into the piece with it."""
@@ -406,24 +404,6 @@ def _answer_together(encoder: Encoder, jobs: Sequence[_Job]) -> bool:
     start = 0
     for job in jobs:
         end = start + len(job.texts)
-        job.answer.set_result(_cut(encoded, start, end))
+        job.answer.set_result(encoded.cut(start, end))
         start = end
     return True
-
-
-def _cut(encoded: Encoded, start: int, end: int) -> Encoded:
-    return Encoded(
-        encoded.dense[start:end],
-        None if encoded.sparse is None else encoded.sparse[start:end],
-        None if encoded.multivector is None else encoded.multivector[start:end],
-    )
-
-
-def _join(pieces: Sequence[Encoded]) -> Encoded:
-    if len(pieces) == 1:
-        return pieces[0]
-    return Encoded(
-        np.concatenate([piece.dense for piece in pieces]),
-        tuple(weights for piece in pieces for weights in piece.sparse or ()) or None,
-        tuple(vectors for piece in pieces for vectors in piece.multivector or ()) or None,
-    )

@@ -1,7 +1,8 @@
 """Model files from a hub: which a repository has, and how they come here whole. Knows nothing of Home Assistant."""
 
-from .download import distrust, download, forget, is_complete
+from .download import download
 from .errors import HubError
+from .folder import distrust, forget_others, is_complete
 from .listing import list_model
 from .urls import DEFAULT_ENDPOINT, file_url
 
@@ -11,7 +12,7 @@ __all__ = [
     "distrust",
     "download",
     "file_url",
-    "forget",
+    "forget_others",
     "is_complete",
     "list_model",
 ]

@@ -14,11 +14,9 @@ from aiohttp import ClientResponse, ClientSession
 from ..engine import ModelFile
 from .answers import PassingError, Patience, Wait, answer
 from .errors import HubError
-from .folder import disk_errors, distrust, forget, is_complete, prepare, put_in_place
+from .folder import disk_errors, is_complete, prepare, put_in_place
 from .part import Part
 from .urls import file_url
-
-__all__ = ["distrust", "download", "forget", "is_complete"]
 
 # As much goes to the disk at once; each time costs a thread's turn.
 _BUFFER = 2**20

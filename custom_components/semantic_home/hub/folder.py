@@ -1,6 +1,6 @@
 """The folder of a model, which appears when all of it is there. Everything in this module is blocking."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 import errno
 import os
@@ -36,12 +36,17 @@ def is_complete(folder: Path, files: Sequence[ModelFile]) -> bool:
         return False
 
 
-def forget(folder: Path) -> None:
-    """Remove a model, and what there may be of an unfinished download. Raises HubError `folder_unwritable`."""
-    with disk_errors():
-        for path in (folder, _partial(folder), _replaced(folder)):
-            if path.exists():
-                shutil.rmtree(path)
+def forget_others(root: Path, kept: Iterable[Path]) -> None:
+    """Remove all models below a folder but these, and what there is of unfinished downloads of others.
+
+    What cannot be removed stays, and takes its space.
+    """
+    if not root.is_dir():
+        return
+    spared = {path for folder in kept for path in (folder, _partial(folder))}
+    for path in root.iterdir():
+        if path not in spared:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def distrust(folder: Path) -> None:
