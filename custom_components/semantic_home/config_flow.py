@@ -5,7 +5,6 @@ from typing import Any, override
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
-    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigFlowResult,
     OptionsFlow,
@@ -116,14 +115,14 @@ class SemanticHomeConfigFlow(ModelFilesFlow, ServerFlow, domain=DOMAIN):
     async def _finish(self, chosen: Mapping[str, Any]) -> ConfigFlowResult:
         # What the entry knows of the models that its vectors are of is not the dialog's.
         known = {} if self._entry is None else self._entry.data
-        data = {**chosen, **{key: known[key] for key in (CONF_ACTIVE, CONF_PREVIOUS) if key in known}}
+        records = [CONF_ACTIVE, CONF_PREVIOUS]
         if self.source == SOURCE_REAUTH:
             # A new key is no new choice, and needs no second consent.
-            data |= {key: known[key] for key in (CONF_CONFIRMED,) if key in known}
-            return self.async_update_reload_and_abort(self._get_reauth_entry(), data=data)
-        if self.source == SOURCE_RECONFIGURE:
-            return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data=data)
-        return self.async_create_entry(title=_TITLE, data=data)
+            records.append(CONF_CONFIRMED)
+        data = {**chosen, **{key: known[key] for key in records if key in known}}
+        if self._entry is None:
+            return self.async_create_entry(title=_TITLE, data=data)
+        return self.async_update_reload_and_abort(self._entry, data=data)
 
     async def _ask_engine(self) -> ConfigFlowResult:
         obstacle = openvino_obstacle()
