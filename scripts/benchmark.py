@@ -19,24 +19,14 @@ Encoders that are compared take turns at each length. Times are those of this ma
 further. Everything runs in processes of its own, without Home Assistant, so that memory is the encoder's alone.
 """
 
-import os
-from pathlib import Path
-import subprocess
 import sys
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv"
+from development import enter
 
 
 def main() -> int:
-    """Do it in the development environment, starting there again from whatever Python this is."""
-    if Path(sys.prefix) != ENVIRONMENT:
-        setup = [str(ROOT / "scripts/setup"), "development"]
-        if subprocess.run(setup, check=False).returncode:  # noqa: S603 - our own
-            return 1
-        python = str(ENVIRONMENT / "bin/python")
-        os.execv(python, [python, __file__, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
-    sys.path[0] = str(ROOT)
+    """Measure in the development environment."""
+    enter()
     from tests.benchmark import cli  # noqa: PLC0415 - of the environment
 
     return cli.main(sys.argv[1:], __doc__ or "")

@@ -11,28 +11,18 @@ those of this machine at this hour.
 """
 
 import argparse
-import os
-from pathlib import Path
-import subprocess
 import sys
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv"
+from development import enter
 
 
 def main() -> int:
-    """Do it in the development environment, starting there again from whatever Python this is."""
-    if Path(sys.prefix) != ENVIRONMENT:
-        setup = [str(ROOT / "scripts/setup"), "development"]
-        if subprocess.run(setup, check=False).returncode:  # noqa: S603 - our own
-            return 1
-        python = str(ENVIRONMENT / "bin/python")
-        os.execv(python, [python, __file__, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
+    """Do it in the development environment."""
+    enter()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--dimension", type=int, default=1_024)
     arguments = parser.parse_args()
-    sys.path[0] = str(ROOT)
     from tests.index import benchmark  # noqa: PLC0415 - of the environment
 
     for line in benchmark.run(arguments.documents, arguments.dimension):

@@ -18,10 +18,8 @@ import asyncio
 from collections import Counter
 import hashlib
 import json
-import os
 from pathlib import Path
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from custom_components.semantic_home.engine import ModelFile, ModelSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = ROOT / ".venv"
 CATALOG = ROOT / "custom_components/semantic_home/engine/catalog.json"
 
 NEEDED = ("openvino_model.xml", "openvino_model.bin", "tokenizer.json", "config.json")
@@ -48,15 +45,11 @@ REFUSED = 400
 
 
 def main() -> int:
-    """Do it in the development environment, starting there again from whatever Python this is."""
+    """Do it in the development environment."""
     options = _options()
-    if Path(sys.prefix) != ENVIRONMENT:
-        setup = [str(ROOT / "scripts/setup"), "development"]
-        if subprocess.run(setup, check=False).returncode:  # noqa: S603 - our own
-            return 1
-        python = str(ENVIRONMENT / "bin/python")
-        os.execv(python, [python, __file__, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
-    sys.path[0] = str(ROOT)
+    from development import enter  # noqa: PLC0415 - of this folder, which is no package
+
+    enter()
     from custom_components.semantic_home.engine import load_catalog  # noqa: PLC0415 - of the environment
 
     try:
