@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 import shutil
 import threading
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -181,16 +182,19 @@ async def test_a_backup_goes_on_whatever_happens_to_the_index(
 
 
 async def test_a_busy_index_is_not_waited_for(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    hold, holding, go_on = HomeIndex.hold, threading.Event(), threading.Event()
+    hold, go_on, patience = HomeIndex.hold, threading.Event(), asyncio.timeout(None)
 
     def slow(index: HomeIndex) -> None:
-        holding.set()
+        hass.loop.call_soon_threadsafe(patience.reschedule, 0)
         go_on.wait(30)
         hold(index)
 
-    with patch.object(HomeIndex, "hold", slow), patch.object(backup, "_PATIENCE", 0.01):
+    with (
+        patch.object(HomeIndex, "hold", slow),
+        patch.object(backup, "asyncio", SimpleNamespace(timeout=lambda _: patience)),
+    ):
         await backup.async_pre_backup(hass)
-    assert await hass.async_add_executor_job(holding.wait, 30)
+    assert patience.expired()
     go_on.set()
     # It came to hold the database after all, when nobody wanted that any more.
     async with asyncio.timeout(30):
