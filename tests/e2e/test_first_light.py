@@ -3,88 +3,29 @@
 One process serves all tests of this file, in their order.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 import math
 import sqlite3
-import time
 
 import pytest
-import pytest_socket
 
 from .harness import semantic_home
-from .harness.client import Client, CommandRefusedError, JsonObject, RefusedError, connect
+from .harness.client import Client, CommandRefusedError, JsonObject, RefusedError
 from .harness.flow import FlowFailedError
 from .harness.folder import MODELS, MODELS_FOLDER, HomeFolder
 from .harness.home import Home, furnish
-from .harness.log import complaints
-from .harness.onboarding import log_in
-from .harness.process import PYTHON, HomeAssistantProcess
+from .harness.house import House, eventually
 from .harness.semantic_home import Choice
+from .questions import COUCH, SOFA_LAMP
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(900)]
 
 DOMAIN = semantic_home.DOMAIN
-SOFA_LAMP = "light.living_room_rgbww_lights"
-COUCH = "turn off the lamp next to the couch"
-PATIENCE_SECONDS = 30
-
-
-@dataclass
-class House:
-    """The running home and what went wrong in it so far."""
-
-    process: HomeAssistantProcess
-    complaints: list[str] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        async with connect(self.process.url) as stranger:
-            client, _ = await log_in(stranger, self.process.folder)
-            yield client
-
-    def stop(self) -> None:
-        self.process.stop()
-        self.complaints += complaints(self.process.folder.log)
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    if not PYTHON.exists():
-        pytest.fail("The end-to-end tests need a Home Assistant to start: run scripts/setup")
-    # The fixture that does this for a test comes too late for a whole module.
-    pytest_socket.enable_socket()
-    folder = HomeFolder(tmp_path_factory.mktemp("home"))
-    folder.lay_out(MODELS / semantic_home.MODEL, MODELS / semantic_home.PORTABLE_MODEL)
-    with HomeAssistantProcess(folder) as process:
-        house = House(process)
-        asyncio.run(settle_in(house))
-        yield house
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[Client]:
-    async with house.client() as client:
-        yield client
-
-
-async def settle_in(house: House) -> None:
-    async with house.client() as client:
-        await client.wait_until_started()
-        async with client.websocket() as socket:
-            await furnish(socket, Home.load())
-
-
-async def eventually[T](ask: Callable[[], Awaitable[T]], is_right: Callable[[T], bool]) -> T:
-    """Ask until the answer is right or patience ends; return the last answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        answer = await ask()
-        if is_right(answer) or time.monotonic() > deadline:
-            return answer
-        await asyncio.sleep(0.2)
+def home_folder(home_folder: HomeFolder) -> HomeFolder:
+    home_folder.lay_out(MODELS / semantic_home.PORTABLE_MODEL)
+    return home_folder
 
 
 async def _entry(client: Client) -> JsonObject:

@@ -4,22 +4,22 @@ One process serves all tests of this file, in their order.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 import json
 
 from aiohttp import WSMessageTypeError
 import pytest
-import pytest_socket
 
 from tests.embedding_server import EmbeddingServer
 
 from .harness import semantic_home
 from .harness.client import Client, JsonObject
-from .harness.folder import MODELS, HomeFolder
-from .harness.process import HomeAssistantDiedError, HomeAssistantProcess
+from .harness.folder import HomeFolder
+from .harness.house import House, eventually
+from .harness.process import HomeAssistantDiedError
 from .harness.semantic_home import Choice
-from .test_first_light import COUCH, SOFA_LAMP, House, eventually, settle_in
+from .questions import COUCH, SOFA_LAMP
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(900)]
 
@@ -28,29 +28,10 @@ NOTE = {"text": "the couch is in the living room", "knowledge_type": "fact"}
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    pytest_socket.enable_socket()
-    folder = HomeFolder(tmp_path_factory.mktemp("home"))
-    folder.lay_out(MODELS / semantic_home.MODEL)
-    with (folder.config / "configuration.yaml").open("a", encoding="utf-8") as configuration:
+def home_folder(home_folder: HomeFolder) -> HomeFolder:
+    with (home_folder.config / "configuration.yaml").open("a", encoding="utf-8") as configuration:
         configuration.write("backup:\n")
-    with HomeAssistantProcess(folder) as process:
-        house = House(process)
-        asyncio.run(settle_in(house))
-        yield house
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddingServer]:
-    pytest_socket.enable_socket()
-    with EmbeddingServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[Client]:
-    async with house.client() as client:
-        yield client
+    return home_folder
 
 
 @asynccontextmanager

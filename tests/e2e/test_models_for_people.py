@@ -4,7 +4,7 @@ One process serves all tests of this file, in their order.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 import threading
 
@@ -17,10 +17,10 @@ from tests.hub_server import Fault, HubServer
 from .harness import semantic_home
 from .harness.client import Client, JsonObject
 from .harness.flow import FLOWS, go_through_flow
-from .harness.folder import MODELS, HomeFolder
-from .harness.process import HomeAssistantProcess
+from .harness.folder import MODELS
+from .harness.house import House, eventually
 from .harness.semantic_home import HUB_REPOSITORY, Choice
-from .test_first_light import COUCH, SOFA_LAMP, House, eventually, settle_in
+from .questions import COUCH, SOFA_LAMP
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(900)]
 
@@ -61,30 +61,6 @@ def hub() -> Iterator[HubServer]:
     pytest_socket.enable_socket()
     with Hub() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddingServer]:
-    pytest_socket.enable_socket()
-    with EmbeddingServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    pytest_socket.enable_socket()
-    folder = HomeFolder(tmp_path_factory.mktemp("home"))
-    folder.lay_out(MODELS / semantic_home.MODEL)
-    with HomeAssistantProcess(folder) as process:
-        house = House(process)
-        asyncio.run(settle_in(house))
-        yield house
-
-
-@pytest.fixture
-async def client(house: House) -> AsyncIterator[Client]:
-    async with house.client() as client:
-        yield client
 
 
 async def _entry_id(client: Client) -> str:
