@@ -45,11 +45,8 @@ REFUSED = 400
 
 
 def main() -> int:
-    """Do it in the development environment."""
+    """Check, and say what is wrong."""
     options = _options()
-    from development import enter  # noqa: PLC0415 - of this folder, which is no package
-
-    enter()
     from custom_components.semantic_home.engine import load_catalog  # noqa: PLC0415 - of the environment
 
     try:
@@ -221,4 +218,7 @@ async def _fetch(session: ClientSession, url: str, expected: int) -> tuple[str, 
 
 
 if __name__ == "__main__":
+    from development import enter
+
+    enter()
     sys.exit(main())

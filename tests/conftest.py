@@ -1,8 +1,10 @@
 """Fixtures for all tests: a Home Assistant that knows this integration, and the real model."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 import shutil
 
+from aiohttp import ClientSession, TCPConnector, ThreadedResolver
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -14,6 +16,7 @@ import custom_components  # noqa: F401
 from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAIN
 
 from .house import Home, async_set_up, async_wait_complete
+from .hub_server import HubServer
 
 ROOT = Path(__file__).parent.parent
 MINILM = "all-minilm-l6-v2"
@@ -48,6 +51,21 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
     """Let every test that has a Home Assistant load the integration; the others need not pay for one."""
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
+
+
+@pytest.fixture
+async def hub(socket_enabled: None) -> AsyncGenerator[HubServer]:
+    """A hub on this machine."""
+    async with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def session(hub: HubServer) -> AsyncGenerator[ClientSession]:
+    """Somebody who asks the hub."""
+    # aiohttp's other resolver keeps a thread that pytest would report as left behind.
+    async with ClientSession(connector=TCPConnector(resolver=ThreadedResolver())) as client:
+        yield client
 
 
 @pytest.fixture

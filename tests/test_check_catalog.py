@@ -1,7 +1,7 @@
 """The command that checks the catalog finds what can be wrong with it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 import hashlib
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,7 +10,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from aiohttp import ClientSession, TCPConnector, ThreadedResolver
+from aiohttp import ClientSession
 import pytest
 
 from custom_components.semantic_home.engine import ModelFile, ModelSpec, load_catalog
@@ -36,19 +36,6 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def specs() -> list[ModelSpec]:
     return list(load_catalog().values())
-
-
-@pytest.fixture
-async def hub(socket_enabled: None) -> AsyncGenerator[HubServer]:
-    async with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def session(hub: HubServer) -> AsyncGenerator[ClientSession]:
-    # aiohttp's other resolver keeps a thread that pytest would report as left behind.
-    async with ClientSession(connector=TCPConnector(resolver=ThreadedResolver())) as client:
-        yield client
 
 
 @pytest.fixture
@@ -205,7 +192,6 @@ def test_a_catalog_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path
     broken = tmp_path / "catalog.json"
     monkeypatch.setattr(command, "CATALOG", broken)
     monkeypatch.setattr(sys, "argv", ["check_catalog"])
-    monkeypatch.setattr(sys, "path", [*sys.path])
     for content in ("{", '[{"title": "no id"}]', "[7]"):
         broken.write_text(content, "utf-8")
         assert command.main() == 1
