@@ -80,7 +80,6 @@ def _measure_searching(path: Path, stamp: Stamp) -> Iterator[str]:
     index = store.load(store.prepare(stamp).id)
     query = _unit(stamp.dimension)
     yield _time("search all, p50", _p50(lambda: index.search(query, KIND)))
-    yield _time("best 10, p50", _p50(lambda: index.top(query, KIND, 10)))
     store.close()
 
 

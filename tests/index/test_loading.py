@@ -40,7 +40,6 @@ def test_the_same_as_one_by_one(store: IndexStore) -> None:
     for kind in ("entity", "area", "none"):
         for query in (vector(1, 0, 0), vector(0, 1, 0), vector(-1, 0, 0)):
             assert loaded.search(query, kind) == put.search(query, kind)
-            assert loaded.top(query, kind, 9) == put.top(query, kind, 9)
 
 
 def test_changes_after_loading(store: IndexStore) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 import pytest
 
-from custom_components.semantic_home.index import Hit, VectorIndex
+from custom_components.semantic_home.index import VectorIndex
 
 from .common import vector
 
@@ -52,22 +52,15 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(
         kind=st.sampled_from(KINDS),
         seed=st.integers(0, 1_000),
-        k=st.integers(0, 10),
         allowed=st.none() | st.lists(st.sampled_from("abcdefghxyz")),
     )
-    def search(self, kind: str, seed: int, k: int, allowed: list[str] | None) -> None:
+    def search(self, kind: str, seed: int, allowed: list[str] | None) -> None:
         query = unit_rows(seed, 1)[0]
-        expected = {
-            source_id: np.array([float(np.vecdot(row, query)) for row in rows])
+        assert self.index.search(query, kind, allowed) == {
+            source_id: max(float(np.vecdot(row, query)) for row in rows)
             for source_id, rows in self.model[kind].items()
             if allowed is None or source_id in allowed
         }
-        best = {source_id: scores.max() for source_id, scores in expected.items()}
-        assert self.index.search(query, kind, allowed) == best
-        ranked = sorted(best, key=lambda source_id: (-best[source_id], source_id))[:k]
-        assert self.index.top(query, kind, k, allowed) == [
-            Hit(source_id, best[source_id], int(expected[source_id].argmax())) for source_id in ranked
-        ]
 
     @invariant()
     def same_documents(self) -> None:
@@ -109,32 +102,29 @@ def test_equal_vectors_tie_wherever_they_lie(dimension: int, seed: int) -> None:
     for number in range(0, 200, 7):
         index.remove("entity", f"{number:03}")
     assert len(set(index.search(query, "entity").values())) == 1
-    assert [hit.source_id for hit in index.top(query, "entity", 4)] == ["001", "002", "003", "004"]
 
 
-def test_filter_comes_before_ranking() -> None:
+def test_only_what_is_allowed_is_scored() -> None:
     index = VectorIndex(2)
     for source_id, row in (("best", (1, 0)), ("good", (0.8, 0.6)), ("bad", (0, 1))):
         index.put("entity", source_id, np.array([row], np.float32))
     query = vector(1, 0)
-    assert [hit.source_id for hit in index.top(query, "entity", 1, {"bad", "good"})] == ["good"]
-    assert index.top(query, "entity", 1, []) == []
+    assert index.search(query, "entity", []) == {}
     assert index.search(query, "entity", frozenset({"bad", "unknown"})) == {"bad": 0.0}
 
 
 def test_the_best_view_counts() -> None:
     index = VectorIndex(2)
     index.put("entity", "x", np.array([[0, 1], [1, 0], [0, -1]], np.float32))
-    assert index.top(vector(1, 0), "entity", 1) == [Hit("x", 1.0, 1)]
+    assert index.search(vector(1, 0), "entity") == {"x": 1.0}
     index.put("entity", "x", np.array([[1, 0]], np.float32))
-    assert index.top(vector(0, 1), "entity", 5) == [Hit("x", 0.0, 0)]
+    assert index.search(vector(0, 1), "entity") == {"x": 0.0}
 
 
 def test_unknown_kind() -> None:
     index = VectorIndex(2)
     index.remove("entity", "x")
     assert index.search(vector(1, 0), "entity") == {}
-    assert index.top(vector(1, 0), "entity", 3) == []
     assert index.documents("entity") == frozenset()
 
 
@@ -154,8 +144,6 @@ def test_query_is_checked_even_when_there_is_nothing_to_find(bad: NDArray[np.flo
     index = VectorIndex(2)
     with pytest.raises(ValueError, match=r"dimensions|finite"):
         index.search(bad, "entity")
-    with pytest.raises(ValueError, match=r"dimensions|finite"):
-        index.top(bad, "entity", 1)
 
 
 def test_dimension_is_positive() -> None:

@@ -21,7 +21,7 @@ from .model import (
     StoreError,
     UnknownGenerationError,
 )
-from .search import Hit, VectorIndex
+from .search import VectorIndex
 from .store import IndexStore
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Generation",
     "GenerationState",
     "HeldError",
-    "Hit",
     "ImportCounts",
     "IncompleteGenerationError",
     "IndexStore",

@@ -1,8 +1,6 @@
 """Exact search over vectors in memory."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from heapq import nsmallest
 from itertools import accumulate, chain
 from typing import Self
 
@@ -12,15 +10,6 @@ from numpy.typing import NDArray
 _FIRST_ROWS = 64
 # Copied in double precision, 8 MB at 1,024 dimensions.
 _ROWS_AT_ONCE = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A document, the best cosine among its views, and that view's position."""
-
-    source_id: str
-    score: float
-    view: int
 
 
 class VectorIndex:
@@ -100,24 +89,6 @@ class VectorIndex:
             return dict(zip(rows.source_ids, best.tolist(), strict=True))
         slots = rows.slots_of(allowed)
         return {rows.source_ids[slot]: score for slot, score in zip(slots.tolist(), best[slots].tolist(), strict=True)}
-
-    def top(self, query: NDArray[np.float32], kind: str, k: int, allowed: Collection[str] | None = None) -> list[Hit]:
-        """Return the k best of the documents of a kind, or of those allowed, best first; equals by source id.
-
-        Raises as `search` does.
-        """
-        vector = self._query(query)
-        if k < 1 or kind not in self._kinds:
-            return []
-        rows = self._kinds[kind]
-        cosines = rows.cosines(vector)
-        best = rows.best(cosines)
-        slots = np.arange(len(best)) if allowed is None else rows.slots_of(allowed)
-        if len(slots) > k:
-            # All that equal the last one stay, for their names to decide.
-            slots = slots[best[slots] >= np.partition(best[slots], -k)[-k]]
-        ranked = nsmallest(k, slots.tolist(), key=lambda slot: (-best[slot], rows.source_ids[slot]))
-        return [Hit(rows.source_ids[slot], float(best[slot]), rows.best_view(slot, cosines)) for slot in ranked]
 
     def best_cosines(
         self, kind: str, queries: NDArray[np.float32], allowed: Collection[str] | None = None
@@ -221,10 +192,6 @@ class _Kind:
         starts = [0, *accumulate(len(of_slot) for of_slot in views[:-1])]
         best: NDArray[np.float32] = np.maximum.reduceat(products, starts, axis=0)
         return best
-
-    def best_view(self, slot: int, cosines: NDArray[np.float32]) -> int:
-        """Return the position of the slot's best view, the first among equals."""
-        return int(cosines[self._rows[slot]].argmax())
 
     def slots_of(self, source_ids: Collection[str]) -> NDArray[np.intp]:
         """Return the slots of those of the documents that are here."""
