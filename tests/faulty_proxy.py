@@ -3,10 +3,12 @@
 import base64
 from collections import deque
 from collections.abc import Callable, Mapping
+import contextlib
 from dataclasses import dataclass, field
 import http.client
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
+import socket
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +59,7 @@ class FaultyProxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         # Stopping waits for the requests that are under way.
         self._server.daemon_threads = False
+        self._connections: list[socket.socket] = []
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="faulty-proxy")
 
     @property
@@ -92,6 +95,10 @@ class FaultyProxy:
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
+            def setup(self) -> None:
+                super().setup()
+                proxy._connections.append(self.connection)
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 try:
@@ -120,6 +127,10 @@ class FaultyProxy:
         self.release()
         self._server.shutdown()
         self._thread.join()
+        for connection in self._connections:
+            # Who has connected and asks nothing would be waited for without end.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
 

@@ -13,9 +13,18 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 
-from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, CONF_SCOPE, CONF_SPEC, DOMAIN
+from custom_components.semantic_home.const import (
+    CONF_CAUTION,
+    CONF_ENGINE,
+    CONF_FOLDER,
+    CONF_MODEL,
+    CONF_SCOPE,
+    CONF_SPEC,
+    DOMAIN,
+)
 from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder
 from custom_components.semantic_home.local_engine import REQUIREMENTS
+from custom_components.semantic_home.matching import Caution
 from custom_components.semantic_home.model_choice import Engine
 from custom_components.semantic_home.model_runner import ISSUE_ENGINE
 
@@ -179,7 +188,8 @@ async def test_the_portable_engine_can_be_chosen(
     response = await hass.services.async_call(
         DOMAIN, "match_devices", {"query": "I want to watch something"}, blocking=True, return_response=True
     )
-    assert response["candidates"][0]["entity_id"] == "media_player.tv"
+    dense = {one["entity_id"]: one["scores"]["dense"] for one in response["candidates"]}
+    assert dense["media_player.tv"] == max(dense.values())
     assert (response["model"], response["degraded"]) == (MINILM, False)
 
 
@@ -340,3 +350,17 @@ async def test_where_openvino_was_replaced_a_repair_offers_to_try_it_again(
     await hass.config_entries.async_reload(entry.entry_id)
     await async_wait_complete(entry)
     assert ir.async_get(hass).async_get_issue(DOMAIN, ISSUE_ENGINE) is None
+
+
+async def test_options_say_how_careful_to_be(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    assert entry.runtime_data.caution is Caution.BALANCED
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    schema = {str(field): field for field in result["data_schema"].schema}
+    assert schema[CONF_CAUTION].default() == "balanced"
+    chosen = {CONF_SCOPE: "exposed", CONF_CAUTION: "careful"}
+    result = await hass.config_entries.options.async_configure(result["flow_id"], chosen)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.runtime_data.caution is Caution.CAREFUL
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert {str(field): field for field in result["data_schema"].schema}[CONF_CAUTION].default() == "careful"

@@ -10,7 +10,7 @@ import yaml
 
 from homeassistant.helpers import selector
 
-from custom_components.semantic_home import compare_services, knowledge_services, services
+from custom_components.semantic_home import clarify_services, compare_services, knowledge_services, services
 from custom_components.semantic_home.const import MAX_COMPARED, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
@@ -25,6 +25,7 @@ README = ROOT / "README.md"
 
 SCHEMAS = {
     "match_devices": services.MATCH_DEVICES_SCHEMA,
+    "clarify": clarify_services.CLARIFY_SCHEMA,
     "generate_embeddings": services.GENERATE_EMBEDDINGS_SCHEMA,
     "rebuild_index": services.REBUILD_INDEX_SCHEMA,
     "rollback_model": services.ROLLBACK_MODEL_SCHEMA,

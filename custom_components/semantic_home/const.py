@@ -18,6 +18,7 @@ CONF_SIGNATURE: Final = "signature"
 CONF_SPEC: Final = "spec"
 
 # Options: preferences, any of which may be absent.
+CONF_CAUTION: Final = "caution"
 CONF_DEVICE: Final = "device"
 CONF_EXACT: Final = "exact"
 CONF_IDLE_MINUTES: Final = "idle_minutes"

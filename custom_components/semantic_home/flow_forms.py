@@ -23,6 +23,7 @@ from homeassistant.helpers.selector import (
 from .const import (
     CHANGE_AUTOMATIC,
     CHANGE_ON_INSTALL,
+    CONF_CAUTION,
     CONF_DEVICE,
     CONF_ENGINE,
     CONF_EXACT,
@@ -38,6 +39,7 @@ from .const import (
     SCOPE_EXPOSED,
 )
 from .engine import Catalog, ModelSpec, Pooling
+from .matching import Caution
 from .model_choice import Engine
 
 OWN_MODEL = "own"
@@ -162,11 +164,14 @@ def server_model_form(models: Iterable[str], asked: Mapping[str, Any]) -> vol.Sc
 
 
 def options_form(engine: Engine | None, devices: Sequence[str], options: Mapping[str, Any]) -> vol.Schema:
-    """Ask for preferences: those that this engine can follow. No engine, no preferences but the scope."""
+    """Ask for preferences: those that this engine can follow. No engine, none about it."""
     fields: dict[vol.Marker, Any] = {
         vol.Required(CONF_SCOPE, default=options.get(CONF_SCOPE, SCOPE_EXPOSED)): _select(
             [SCOPE_EXPOSED, SCOPE_ALL], CONF_SCOPE
-        )
+        ),
+        vol.Required(CONF_CAUTION, default=options.get(CONF_CAUTION, str(Caution.BALANCED))): _select(
+            [str(caution) for caution in Caution], CONF_CAUTION
+        ),
     }
     if engine is not None:
         fields[vol.Required(CONF_MODEL_CHANGE, default=options.get(CONF_MODEL_CHANGE, CHANGE_AUTOMATIC))] = _select(

@@ -1,6 +1,6 @@
 """The blocking half of the runtime: documents, vectors and matcher of one home, used from one thread only."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 import secrets
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dense_index import DenseIndex
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
+from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, place_id
 from .index import (
     Changes,
     Counts,
@@ -26,18 +26,20 @@ from .index import (
     UnknownGenerationError,
     VectorIndex,
 )
-from .matching import Candidate, Matcher, MatchRequest, MatchResult, Weights
+from .matching import Candidate, Evidence, Grammar, Matcher, MatchRequest, MatchResult, Place, Thing
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
 # So many vectors are copied at once, in which a query may have to wait, too.
 _TEXTS_AT_ONCE = 500
+_LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True)
 class EntityFilter:
     """Which entities may be answered. An empty collection does not limit; `permits` is the caller's right to read."""
 
+    entity_ids: Collection[str] = ()
     area_ids: Collection[str] = ()
     floor_ids: Collection[str] = ()
     label_ids: Collection[str] = ()
@@ -49,7 +51,8 @@ class EntityFilter:
         """Hold an entity's document against the filter."""
         metadata = document.metadata
         return (
-            _one_of(metadata.get("area_id"), self.area_ids)
+            _one_of(_entity_id(document), self.entity_ids)
+            and _one_of(metadata.get("area_id"), self.area_ids)
             and _one_of(metadata.get("floor_id"), self.floor_ids)
             and _one_of(metadata.get("domain"), self.domains)
             and _one_of(metadata.get("device_class"), self.device_classes)
@@ -87,7 +90,6 @@ class HomeIndex:
     def __init__(self, store: IndexStore) -> None:
         """Take over an open store and read its documents."""
         self._store = store
-        self._weights = Weights.load()
         self._documents: dict[Key, Document] = {document.key: document for document in store.documents()}
         # The generations that are searched, by id: the active one, and those that are compared with it.
         self._dense: dict[int, DenseIndex] = {}
@@ -192,7 +194,10 @@ class HomeIndex:
 
     def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
         """Hold exactly these documents of these kinds; tell whether that changed anything."""
-        return self._take_in(self._store.reconcile(kinds, documents), documents)
+        changed = self._take_in(self._store.reconcile(kinds, documents), documents)
+        # Now, rather than when somebody waits for an answer: a language's sentences alone take half a second.
+        self._current_matcher()
+        return changed
 
     def update(self, documents: Sequence[Document], removed_entities: Sequence[str]) -> bool:
         """Add or change documents and remove entities; tell whether that changed anything."""
@@ -256,6 +261,23 @@ class HomeIndex:
         With its vector (dimension,) where there is one, which is of this generation and compared with no other. Raises
         UnknownGenerationError when that is not searched any more.
         """
+        matcher, asked, evidence = self.prepare_match(request, limits, query, generation_id)
+        return matcher.match(asked, evidence)
+
+    def things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+        """Give what a question calls these entities, as far as they are known, by entity id."""
+        floors = {document.source_id: document.views[0] for document in self._of_kind(KIND_FLOOR)}
+        documents = (document for document in self._of_kind(KIND_ENTITY) if _entity_id(document) in entity_ids)
+        return {_entity_id(document): _thing(document, floors) for document in documents}
+
+    def prepare_match(
+        self,
+        request: MatchRequest,
+        limits: EntityFilter,
+        query: NDArray[np.float32] | None,
+        generation_id: int | None = None,
+    ) -> tuple[Matcher, MatchRequest, Evidence | None]:
+        """Say who is to be matched by whom, and what the model says of it. Raises as `match` does."""
         if generation_id is not None and generation_id not in self._dense:
             raise UnknownGenerationError(f"Generation {generation_id} is not searched")
         matcher, visible = self._current_matcher(), None
@@ -265,8 +287,10 @@ class HomeIndex:
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
         allowed = frozenset(_entity_id(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document))
         dense = None if generation_id is None else self._dense.get(generation_id)
-        evidence = None if dense is None or query is None else dense.evidence(query, visible)
-        return matcher.match(replace(request, allowed=allowed), self._by_entity_id(evidence))
+        if dense is None or query is None:
+            return matcher, replace(request, allowed=allowed), None
+        entities = {document.source_id: _entity_id(document) for document in self._of_kind(KIND_ENTITY)}
+        return matcher, replace(request, allowed=allowed), dense.evidence(query, entities, visible)
 
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
@@ -299,22 +323,19 @@ class HomeIndex:
         there = {generation.id for generation in self._store.generations()}
         self._dense = {number: dense for number, dense in self._dense.items() if number in there}
 
-    def _by_entity_id(self, evidence: dict[str, float] | None) -> dict[str, float] | None:
-        if evidence is None:
-            return None
-        return {_entity_id(self._documents[KIND_ENTITY, source_id]): value for source_id, value in evidence.items()}
-
     def _current_matcher(self) -> Matcher:
         if self._matcher is None:
             self._matcher = self._new_matcher(self._of_kind(KIND_ENTITY))
         return self._matcher
 
     def _new_matcher(self, entities: Iterable[Document]) -> Matcher:
-        places = {
-            kind: {document.source_id: _strings(document, "names") for document in self._of_kind(kind)}
-            for kind in (KIND_AREA, KIND_FLOOR)
-        }
-        return Matcher([_candidate(document, places) for document in entities], self._weights)
+        documents = list(entities)
+        places = [_place(document) for kind in (KIND_AREA, KIND_FLOOR) for document in self._of_kind(kind)]
+        labels = {label: name for document in documents for label, name in _labels(document).items()}
+        places += [Place(place_id(_LABEL, label), KIND_AREA, (name,)) for label, name in sorted(labels.items())]
+        language = next((document.language for document in documents if document.language), None)
+        grammar = Grammar.load(language) if language else None
+        return Matcher([_candidate(document) for document in documents], places, grammar)
 
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)
@@ -327,17 +348,46 @@ def _entity_id(document: Document) -> str:
     return str(document.metadata["entity_id"])
 
 
-def _candidate(document: Document, places: dict[str, dict[str, tuple[str, ...]]]) -> Candidate:
+def _candidate(document: Document) -> Candidate:
     metadata = document.metadata
     where = ((KIND_AREA, metadata.get("area_id")), (KIND_FLOOR, metadata.get("floor_id")))
+    labels = _labels(document)
+    device = _text(metadata.get("device"))
     return Candidate(
         entity_id=_entity_id(document),
         names=_strings(document, "names") or (_entity_id(document),),
-        area_id=_text(metadata.get("area_id")),
+        domain=str(metadata["domain"]),
+        device_class=_text(metadata.get("device_class")),
         area=_text(metadata.get("area")),
-        places={f"{kind}:{place}": names for kind, place in where if (names := places[kind].get(str(place)))},
-        kind_words=_strings(document, "kind_words"),
+        places=(
+            *(place_id(kind, str(place)) for kind, place in where if place),
+            *(place_id(_LABEL, label) for label in labels),
+        ),
+        related=tuple(name for name in (device, *labels.values()) if name),
     )
+
+
+def _thing(document: Document, floors: Mapping[str, str]) -> Thing:
+    metadata = document.metadata
+    return Thing(
+        entity_id=_entity_id(document),
+        name=_candidate(document).names[0],
+        area=_text(metadata.get("area")),
+        floor=floors.get(str(metadata.get("floor_id"))),
+        kind=next(iter(_strings(document, "kind_words")), None),
+        device=_text(metadata.get("device")),
+        device_class=_text(metadata.get("device_class")),
+    )
+
+
+def _place(document: Document) -> Place:
+    return Place(place_id(document.kind, document.source_id), document.kind, _strings(document, "names"))
+
+
+def _labels(document: Document) -> dict[str, str]:
+    """Give the names of an entity's labels by their ids."""
+    names = document.metadata.get("label_names")
+    return {str(label): str(name) for label, name in names.items()} if isinstance(names, dict) else {}
 
 
 def _strings(document: Document, field: str) -> tuple[str, ...]:

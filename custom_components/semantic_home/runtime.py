@@ -1,6 +1,6 @@
 """SemanticHome: the one object behind a config entry. Everything that Home Assistant shows goes through it."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,8 @@ from .asked_generation import (
     NoSuchGenerationError,
     QueryVector,
 )
-from .const import CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
+from .clarifications import Clarifications
+from .const import CONF_CAUTION, CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
 from .embedding import EmbeddingLine
 from .engine import (
     EncoderBusyError,
@@ -47,7 +48,7 @@ from .index import (
 )
 from .index_damage import async_report_damage
 from .index_thread import IndexThread
-from .matching import MatchRequest, MatchResult
+from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
 from .model_runner import ISSUE_MODEL, ModelRunner
@@ -93,6 +94,8 @@ class SemanticHome:
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
+        self.clarifications = Clarifications(self._async_result, self._async_things)
+        """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
         self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
 
@@ -100,6 +103,11 @@ class SemanticHome:
     def model(self) -> str | None:
         """The id of the model that answers; None while names alone do."""
         return self._answering.runner.model_id if self._answering else None
+
+    @property
+    def caution(self) -> Caution:
+        """How much a wrong match costs here."""
+        return Caution(self._entry.options.get(CONF_CAUTION, Caution.BALANCED))
 
     @property
     def status(self) -> IndexStatus:
@@ -144,6 +152,7 @@ class SemanticHome:
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
+        self.clarifications.clear()
         await self.index.async_settle()
         await self._sync.async_stop()
         for line in self._lines:
@@ -209,6 +218,12 @@ class SemanticHome:
             if line.runner.ready:
                 raise
             raise UnknownGenerationError(f"The model of generation {generation} was stopped") from err
+
+    async def _async_result(self, request: MatchRequest, limits: EntityFilter) -> MatchResult:
+        return (await self.async_match(request, limits)).result
+
+    async def _async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+        return await self.index.async_ask(HomeIndex.things, entity_ids)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""

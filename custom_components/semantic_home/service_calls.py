@@ -1,21 +1,46 @@
 """What the actions have in common: the home they are asked of, what users type, their rights, what went wrong."""
 
 from collections.abc import Callable
+from typing import Final
 
 import voluptuous as vol
 
 from homeassistant.auth.permissions.const import POLICY_READ
+from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, UnknownUser
-from homeassistant.helpers import config_validation as cv, service
+from homeassistant.helpers import (
+    area_registry as ar,
+    config_validation as cv,
+    device_registry as dr,
+    floor_registry as fr,
+    label_registry as lr,
+    service,
+)
 
 from .asked_generation import GenerationChoice, GenerationSilentError, NoSuchGenerationError
 from .const import DOMAIN
+from .describe import KIND_AREA, place_id
 from .engine import EncoderBusyError, EncoderError
+from .home_index import EntityFilter
 from .index import HeldError, StoreError, UnknownGenerationError
 from .problems import async_problem_text
 from .runtime import SemanticHome, SemanticHomeConfigEntry
 
+ATTR_DOMAIN: Final = "domain"
+ATTR_QUERY: Final = "query"
+
+STRINGS = vol.All(cv.ensure_list, [cv.string])
+
+# What limits the entities that may be answered, and prefers some.
+ENTITY_LIMITS = {
+    vol.Optional(ATTR_AREA_ID): STRINGS,
+    vol.Optional(ATTR_FLOOR_ID): STRINGS,
+    vol.Optional(ATTR_LABEL_ID): STRINGS,
+    vol.Optional(ATTR_DOMAIN): STRINGS,
+    vol.Optional(ATTR_DEVICE_CLASS): STRINGS,
+    vol.Optional(ATTR_DEVICE_ID): cv.string,
+}
 GENERATION = vol.All(cv.string, vol.Coerce(GenerationChoice))
 
 FAILURES = (EncoderError, StoreError, NoSuchGenerationError, GenerationSilentError)
@@ -73,6 +98,30 @@ async def async_may_read(call: ServiceCall) -> Callable[[str], bool] | None:
     return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
 
 
+async def async_limits(call: ServiceCall) -> EntityFilter:
+    """Give the entities that may be answered; raises ServiceValidationError for what this home does not have."""
+    return EntityFilter(
+        area_ids=_known(call, ATTR_AREA_ID, "unknown_area", ar.async_get(call.hass).async_get_area),
+        floor_ids=_known(call, ATTR_FLOOR_ID, "unknown_floor", fr.async_get(call.hass).async_get_floor),
+        label_ids=_known(call, ATTR_LABEL_ID, "unknown_label", lr.async_get(call.hass).async_get_label),
+        domains=call.data.get(ATTR_DOMAIN, ()),
+        device_classes=call.data.get(ATTR_DEVICE_CLASS, ()),
+        permits=await async_may_read(call),
+    )
+
+
+def place_of_device(call: ServiceCall) -> str | None:
+    """Say in which area, by its id as a place, the asking satellite stands."""
+    if (device_id := call.data.get(ATTR_DEVICE_ID)) is None:
+        return None
+    if (device := dr.async_get(call.hass).async_get(device_id)) is None:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="unknown_device", translation_placeholders={"id": device_id}
+        )
+    area_id = dr.async_get_effective_area_id(call.hass, device)
+    return place_id(KIND_AREA, area_id) if area_id else None
+
+
 async def async_failure(hass: HomeAssistant, err: Exception) -> HomeAssistantError:
     """Say in the user's words what went wrong: one of FAILURES."""
     if isinstance(err, NoSuchGenerationError):
@@ -98,3 +147,12 @@ async def async_failure(hass: HomeAssistant, err: Exception) -> HomeAssistantErr
     return HomeAssistantError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders={"detail": str(err)}
     )
+
+
+def _known(call: ServiceCall, field: str, error: str, find: Callable[[str], object | None]) -> list[str]:
+    ids: list[str] = call.data.get(field, [])
+    for unknown in (wanted for wanted in ids if find(wanted) is None):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key=error, translation_placeholders={"id": unknown}
+        )
+    return ids

@@ -1,47 +1,43 @@
 """The actions: check what was asked, ask the runtime, shape the response."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import voluptuous as vol
 
-from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import (
-    area_registry as ar,
-    config_validation as cv,
-    device_registry as dr,
-    floor_registry as fr,
-    label_registry as lr,
-    service,
-)
+from homeassistant.helpers import config_validation as cv, service
 
 from .asked_generation import GenerationChoice
+from .clarify_services import async_setup_clarify_services
 from .compare_services import async_setup_compare_services
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from .engine import EncoderError
 from .home_index import EntityFilter
 from .index import NoPreviousGenerationError, StoreError
 from .knowledge_services import async_setup_knowledge_services
-from .matching import MatchRequest, Scored
+from .matching import Caution, Explanation, MatchRequest, Scored
 from .runtime import MatchAnswer, SemanticHome
 from .service_calls import (
+    ATTR_QUERY,
+    ENTITY_LIMITS,
     FAILURES,
     GENERATION,
+    STRINGS,
     async_failure,
-    async_may_read,
+    async_limits,
     async_settled_home,
     check_number,
     checked_text,
     home_of,
+    place_of_device,
 )
 
-ATTR_DOMAIN: Final = "domain"
+ATTR_CAUTION: Final = "caution"
+ATTR_EXPLAIN: Final = "explain"
 ATTR_GENERATION: Final = "generation"
 ATTR_LIMIT: Final = "limit"
 ATTR_MIN_CONFIDENCE: Final = "min_confidence"
-ATTR_QUERY: Final = "query"
 ATTR_TEXTS: Final = "texts"
 
 SERVICE_MATCH_DEVICES: Final = "match_devices"
@@ -52,24 +48,19 @@ SERVICE_ROLLBACK_MODEL: Final = "rollback_model"
 _DEFAULT_LIMIT: Final = 5
 _MAX_LIMIT: Final = 50
 
-_STRINGS = vol.All(cv.ensure_list, [cv.string])
-
 # What a user types is checked by the handlers, whose errors are translated; the schema checks only the shape.
 MATCH_DEVICES_SCHEMA = vol.Schema(
     {
         vol.Required(ATTR_QUERY): cv.string,
-        vol.Optional(ATTR_AREA_ID): _STRINGS,
-        vol.Optional(ATTR_FLOOR_ID): _STRINGS,
-        vol.Optional(ATTR_LABEL_ID): _STRINGS,
-        vol.Optional(ATTR_DOMAIN): _STRINGS,
-        vol.Optional(ATTR_DEVICE_CLASS): _STRINGS,
+        **ENTITY_LIMITS,
         vol.Optional(ATTR_LIMIT, default=_DEFAULT_LIMIT): vol.All(vol.Coerce(int), vol.Range(1, _MAX_LIMIT)),
         vol.Optional(ATTR_MIN_CONFIDENCE): vol.All(vol.Coerce(float), vol.Range(0, 1)),
-        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_CAUTION): vol.In([str(caution) for caution in Caution]),
+        vol.Optional(ATTR_EXPLAIN, default=False): cv.boolean,
         vol.Optional(ATTR_GENERATION, default=GenerationChoice.ACTIVE): GENERATION,
     }
 )
-GENERATE_EMBEDDINGS_SCHEMA = vol.Schema({vol.Required(ATTR_TEXTS): _STRINGS})
+GENERATE_EMBEDDINGS_SCHEMA = vol.Schema({vol.Required(ATTR_TEXTS): STRINGS})
 REBUILD_INDEX_SCHEMA = vol.Schema({})
 ROLLBACK_MODEL_SCHEMA = vol.Schema({})
 
@@ -102,6 +93,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     service.async_register_admin_service(
         hass, DOMAIN, SERVICE_ROLLBACK_MODEL, _async_rollback_model, ROLLBACK_MODEL_SCHEMA
     )
+    async_setup_clarify_services(hass)
     async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
 
@@ -112,16 +104,11 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
         query=checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
         limit=call.data[ATTR_LIMIT],
         min_confidence=call.data.get(ATTR_MIN_CONFIDENCE),
-        context_area=_area_of_device(call),
+        context_place=place_of_device(call),
+        caution=Caution(call.data.get(ATTR_CAUTION, home.caution)),
+        explain=call.data[ATTR_EXPLAIN],
     )
-    limits = EntityFilter(
-        area_ids=_known(call, ATTR_AREA_ID, "unknown_area", ar.async_get(call.hass).async_get_area),
-        floor_ids=_known(call, ATTR_FLOOR_ID, "unknown_floor", fr.async_get(call.hass).async_get_floor),
-        label_ids=_known(call, ATTR_LABEL_ID, "unknown_label", lr.async_get(call.hass).async_get_label),
-        domains=call.data.get(ATTR_DOMAIN, ()),
-        device_classes=call.data.get(ATTR_DEVICE_CLASS, ()),
-        permits=await async_may_read(call),
-    )
+    limits = await async_limits(call)
     home.recent_queries.add(request.query)
     choice = call.data[ATTR_GENERATION]
     try:
@@ -182,29 +169,9 @@ async def _async_answer(
         return await home.async_match_with(asked, request, limits)
 
 
-def _known(call: ServiceCall, field: str, error: str, find: Callable[[str], object | None]) -> list[str]:
-    ids: list[str] = call.data.get(field, [])
-    for unknown in (wanted for wanted in ids if find(wanted) is None):
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key=error, translation_placeholders={"id": unknown}
-        )
-    return ids
-
-
-def _area_of_device(call: ServiceCall) -> str | None:
-    """Where the asking satellite stands."""
-    if (device_id := call.data.get(ATTR_DEVICE_ID)) is None:
-        return None
-    if (device := dr.async_get(call.hass).async_get(device_id)) is None:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="unknown_device", translation_placeholders={"id": device_id}
-        )
-    return dr.async_get_effective_area_id(call.hass, device)
-
-
 def _match_response(answer: MatchAnswer) -> dict[str, Any]:
     result = answer.result
-    return {
+    response: dict[str, Any] = {
         "decision": result.decision.value,
         "confidence": round(result.confidence, 3),
         "entity_ids": [scored.candidate.entity_id for scored in result.targets],
@@ -213,6 +180,22 @@ def _match_response(answer: MatchAnswer) -> dict[str, Any]:
         "generation": answer.generation,
         "degraded": answer.degraded,
         "took_ms": round(answer.took_ms, 1),
+    }
+    if result.explanation is not None:
+        response["explanation"] = _explanation_response(result.explanation)
+    return response
+
+
+def _explanation_response(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "kinds": explanation.kinds,
+        "forms": explanation.forms,
+        "content": explanation.content,
+        "grammar": explanation.grammar,
+        "readings": [
+            {"probability": round(found, 4), "entity_ids": list(entity_ids), "features": features}
+            for found, entity_ids, features in explanation.readings
+        ],
     }
 
 

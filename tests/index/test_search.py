@@ -167,3 +167,49 @@ def test_many_queries_at_once() -> None:
     assert some.keys() == {"d1", "d1999"}
     assert all((best == everyone[source_id]).all() for source_id, best in some.items()), "to the last bit"
     assert index.best_cosines("entity", queries, ()) == index.best_cosines("area", queries) == {}
+
+
+def test_the_last_view_becomes_a_document_of_another_kind() -> None:
+    index = VectorIndex(2)
+    index.put("entity", "many", np.array([[1, 0], [0, 1], [0, -1]], np.float32))
+    index.put("entity", "one", np.array([[-1, 0]], np.float32))
+    index.put("area", "other", np.array([[1, 0]], np.float32))
+    index.part("entity", "sentence")
+    assert index.documents("entity") == index.documents("sentence") == {"many", "one"}
+    assert index.search(vector(0, -1), "sentence") == {"many": 1.0, "one": 0.0}
+    assert index.search(vector(0, -1), "entity") == {"many": 0.0, "one": 0.0}
+    assert index.search(vector(0, 1), "entity") == {"many": 1.0, "one": 0.0}
+    # Who has no other view keeps it.
+    assert index.search(vector(-1, 0), "entity")["one"] == index.search(vector(-1, 0), "sentence")["one"] == 1.0
+    assert index.documents("area") == {"other"}
+    index.part("unknown", "rest")
+    assert index.documents("rest") == frozenset()
+
+
+@given(
+    views=st.lists(st.integers(1, 4), min_size=1, max_size=60),
+    loaded=st.booleans(),
+    seed=st.integers(0, 1_000),
+    removed=st.integers(0, 59),
+)
+@settings(deadline=None, max_examples=60)
+def test_both_parts_are_as_if_they_had_been_put(views: list[int], *, loaded: bool, seed: int, removed: int) -> None:
+    rows = {f"d{number:02}": unit_rows(seed + number, count) for number, count in enumerate(views)}
+    index, expected = VectorIndex(DIMENSION), VectorIndex(DIMENSION)
+    if loaded:
+        index.load("entity", list(rows), views, np.concatenate(list(rows.values())))
+    else:
+        for source_id, vectors in rows.items():
+            index.put("entity", source_id, vectors)
+    index.part("entity", "rest")
+    for source_id, vectors in rows.items():
+        expected.put("rest", source_id, vectors[-1:])
+        expected.put("entity", source_id, vectors[:-1] if len(vectors) > 1 else vectors)
+    # And each goes on by itself.
+    gone = f"d{removed:02}"
+    for one in (index, expected):
+        one.remove("rest", gone)
+        one.put("entity", "new", unit_rows(seed, 2))
+    query = unit_rows(seed + 1, 1)[0]
+    for kind in ("entity", "rest"):
+        assert index.search(query, kind) == expected.search(query, kind)

@@ -5,8 +5,10 @@ from collections.abc import Generator
 import pytest
 
 from custom_components.semantic_home.engine import OpenVINOEncoder, load_catalog
-from custom_components.semantic_home.matching import Weights
+from custom_components.semantic_home.matching import Grammar, Matcher
 from tests.conftest import MINILM, MINILM_FOLDER
+
+from .common import Encode, home, places
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +19,18 @@ def encoder() -> Generator[OpenVINOEncoder]:
 
 
 @pytest.fixture(scope="session")
-def weights() -> Weights:
-    return Weights.load()
+def encode(encoder: OpenVINOEncoder) -> Encode:
+    return lambda texts, role: encoder.encode(texts, role).dense
+
+
+@pytest.fixture(scope="session")
+def grammar() -> Grammar:
+    loaded = Grammar.load("en")
+    assert loaded, "hassil and home-assistant-intents are among the tests' packages"
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def matcher(grammar: Grammar) -> Matcher:
+    """The whole home of cases.json, by its names alone unless it is given evidence."""
+    return Matcher(home(), places(), grammar)

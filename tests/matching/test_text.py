@@ -1,5 +1,4 @@
 """Folding and trigrams, in several scripts."""
-# ruff: noqa: RUF001 - the letters that look like others are meant
 
 import unicodedata
 

@@ -69,6 +69,12 @@ class VectorIndex:
             raise ValueError("A vector has components that are not finite")
         self._kinds[kind] = _Kind.of(source_ids, views, matrix)
 
+    def part(self, kind: str, rest: str) -> None:
+        """Put the last view of every document of a kind under another kind; one that has no other keeps it, too."""
+        if (rows := self._kinds.get(kind)) is None:
+            return
+        self._kinds[rest], self._kinds[kind] = rows.parted()
+
     def remove(self, kind: str, source_id: str) -> None:
         """Forget a document; does nothing when it is not there."""
         if kind in self._kinds:
@@ -134,6 +140,16 @@ class _Kind:
             kind._matrix = matrix
             kind._owners = np.repeat(np.arange(len(source_ids)), views)
         return kind
+
+    def parted(self) -> tuple[Self, Self]:
+        last = [rows[-1] for rows in self._rows]
+        others = [rows[:-1] or rows for rows in self._rows]
+        kept = [row for rows in others for row in rows]
+        of = type(self).of
+        return (
+            of(self.source_ids, [1] * len(last), self._matrix[last]),
+            of(self.source_ids, [len(rows) for rows in others], self._matrix[kept]),
+        )
 
     def put(self, source_id: str, vectors: NDArray[np.float32]) -> None:
         slot = self._slots.setdefault(source_id, len(self.source_ids))

@@ -1,20 +1,59 @@
-"""Query and candidates to a decision. Pure: no Home Assistant, no I/O, no model."""
+"""Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
+from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
 from .evidence import Background
-from .lexicon import Lexicon
+from .grammar import Grammar
+from .lexicon import Lexicon, Spelling
 from .matcher import Matcher
-from .types import Candidate, Decision, MatchRequest, MatchResult, Reason, Scored, Scores, Weights
+from .questions import Ambiguity, Option, Question, Thing
+from .request_model import RequestModel
+from .types import (
+    Candidate,
+    Caution,
+    Decision,
+    Evidence,
+    Explanation,
+    MatchRequest,
+    MatchResult,
+    Place,
+    Reason,
+    Scored,
+    Scores,
+)
+from .vocabulary import Vocabulary
+from .weights import Weights
 
 __all__ = [
+    "Ambiguity",
     "Background",
     "Candidate",
+    "Caution",
     "Decision",
+    "Evidence",
+    "Explanation",
+    "Grammar",
     "Lexicon",
     "MatchRequest",
     "MatchResult",
+    "Matched",
     "Matcher",
+    "Option",
+    "Outcome",
+    "Place",
+    "Question",
     "Reason",
+    "Replies",
+    "RequestModel",
     "Scored",
     "Scores",
+    "Spelling",
+    "Status",
+    "Thing",
+    "Vocabulary",
     "Weights",
+    "begin",
+    "missing",
+    "replies",
+    "reply",
+    "weigh",
 ]

@@ -1,125 +1,241 @@
-"""Scores the candidates of a home against a query and decides."""
+"""Finds what a request means in a home, and decides."""
 
-from collections.abc import Mapping, Sequence
-import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
-from .lexicon import Found, Lexicon
-from .types import Candidate, Decision, MatchRequest, MatchResult, Reason, Scored, Scores, Weights
+import numpy as np
+from numpy.typing import NDArray
 
-# A place counts as named when this much of its name is in the query: inflected forms keep about this much.
-_PLACE_NAMED = 0.75
+from .decision import Option, decide, options, probabilities
+from .exclusion import Exclusions
+from .grammar import Grammar, Parse
+from .home import Home
+from .hypotheses import FEATURES, Heard, Hypotheses, listen, suppose
+from .request_model import Reading, RequestModel
+from .text import fold, trigrams
+from .types import (
+    Candidate,
+    Decision,
+    Evidence,
+    Explanation,
+    MatchRequest,
+    MatchResult,
+    Place,
+    Reason,
+    Scored,
+    Scores,
+)
+from .weights import Weights
+
 # From here on the spelling is the better explanation of a match than the model's opinion.
 _NAME_SAID = 0.6
+_EXPLAINED = 10
+# Less probable readings are not added up: in a home of ten thousand things most are there in name only.
+_IMPROBABLE, _MOST_WEIGHED = 1e-6, 200
+_KINDS_SHOWN = 5
+# Sets that something can be taken out of: so probable must they be together, and one of them among them.
+_AT_ALL, _CLEARLY = 0.2, 0.8
 
 
 class Matcher:
-    """Knows the candidates of a home. Immutable: a changed home gets a new matcher."""
+    """Knows the candidates and places of a home. Immutable: a changed home gets a new matcher."""
 
-    def __init__(self, candidates: Sequence[Candidate], weights: Weights) -> None:
-        """Index the names, places and kinds of all candidates; some 20 ms a thousand."""
-        self._candidates = {candidate.entity_id: candidate for candidate in candidates}
-        self._weights = weights
-        self._names = Lexicon({candidate.entity_id: candidate.names for candidate in candidates})
-        self._places = Lexicon({place: names for candidate in candidates for place, names in candidate.places.items()})
-        self._kinds = Lexicon({candidate.kind_words: candidate.kind_words for candidate in candidates})
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        places: Sequence[Place] = (),
+        grammar: Grammar | None = None,
+        weights: Weights | None = None,
+    ) -> None:
+        """Index the home; some 0.1 s a thousand candidates."""
+        self._home = Home(candidates, places)
+        self._grammar = grammar
+        self._weights = weights or Weights.load()
+        self._requests = RequestModel.load()
+        self._exclusions = Exclusions.load()
 
     def __len__(self) -> int:
         """Count the candidates."""
-        return len(self._candidates)
+        return len(self._home)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All candidates, in the order of their numbers."""
+        return self._home.candidates
 
     @property
     def entity_ids(self) -> frozenset[str]:
         """All candidates, for filters."""
-        return frozenset(self._candidates)
+        return frozenset(one.entity_id for one in self._home.candidates)
 
-    def match(self, request: MatchRequest, dense: Mapping[str, float] | None) -> MatchResult:
-        """Rank the allowed candidates and decide; `dense` is None when no model answers."""
-        ranking = self._rank(request, dense)
-        decision, targets = self._decide(ranking, request)
-        confidence = targets[0].confidence if targets else 1 - (ranking[0].confidence if ranking else 0.0)
-        return MatchResult(decision, confidence, targets, tuple(ranking[: request.limit]))
+    def suppose(self, request: MatchRequest, evidence: Evidence | None) -> tuple[Reading, Parse | None, Hypotheses]:
+        """Make every hypothesis about a request: how it was read, what the grammar says, and the features."""
+        reading = self._read(request)
+        heard = listen(self._home, request, reading, evidence)
+        parse = None
+        if self._grammar is not None:
+            said = (heard.containment, heard.named_places)
+            parse = self._grammar.parse(request.query, self._home, reading, said, heard.context)
+        return reading, parse, suppose(self._home, heard, reading, self._allowed(request), parse)
 
-    def _rank(self, request: MatchRequest, dense: Mapping[str, float] | None) -> list[Scored]:
-        names = self._names.find(request.query)
-        channels = self._channels(request, dense, names)
-        scores = {
-            entity_id: self._score(own, in_context=_in_context(self._candidates[entity_id], own, request.context_area))
-            for entity_id, own in channels.items()
-        }
-        order = sorted(scores, key=lambda entity_id: (-scores[entity_id], entity_id))
-        ranking = []
-        for place, entity_id in enumerate(order):
-            others = order[1:2] if place == 0 else order[:1]
-            rival = max([self._weights.calibration.nobody, *(scores[other] for other in others)])
-            candidate, own = self._candidates[entity_id], channels[entity_id]
-            confidence = self._confidence(scores[entity_id], scores[entity_id] - rival)
-            reason = _reason(candidate, own, names.get(entity_id))
-            ranking.append(Scored(candidate, scores[entity_id], confidence, own, reason))
-        return ranking
-
-    def _channels(
-        self, request: MatchRequest, dense: Mapping[str, float] | None, names: Mapping[str, Found]
-    ) -> dict[str, Scores]:
-        kinds = self._kinds.find(request.query)
-        heard = self._places.find(request.query)
-        places = {place: found for place, found in heard.items() if found.share >= _PLACE_NAMED}
-        channels = {}
-        for entity_id, candidate in self._candidates.items():
-            if request.allowed is not None and entity_id not in request.allowed:
-                continue
-            name, kind = names.get(entity_id), kinds.get(candidate.kind_words)
-            channels[entity_id] = Scores(
-                dense=None if dense is None else dense.get(entity_id),
-                lexical=name.share if name else 0.0,
-                coverage=name.coverage if name else 0.0,
-                place=_place_score(candidate, places),
-                kind=kind.share if kind else 0.0,
-            )
-        return channels
-
-    def _score(self, scores: Scores, *, in_context: bool) -> float:
-        line = self._weights.without_model if scores.dense is None else self._weights.with_model
-        return (
-            line.bias
-            + line.dense * (scores.dense or 0.0)
-            + line.lexical * scores.lexical
-            + line.coverage * scores.coverage
-            + line.place * scores.place
-            + line.kind * scores.kind
-            + line.context * in_context
+    def match(self, request: MatchRequest, evidence: Evidence | None) -> MatchResult:
+        """Weigh what a request may mean and decide; `evidence` is None when no model answers."""
+        parts = self._exclusions.split(request.query)
+        if parts is not None and (result := self._match_without(request, *parts)) is not None:
+            return result
+        reading, parse, hypotheses = self.suppose(request, evidence)
+        if not reading.words:
+            return MatchResult(Decision.NONE, 1.0, (), ())
+        weights = self._weights.without_model if evidence is None else self._weights.with_model
+        found = probabilities(hypotheses.features @ weights)
+        order = np.argsort(-found, kind="stable")
+        likely = order[: max(min(int((found > _IMPROBABLE).sum()), _MOST_WEIGHED), request.limit)].tolist()
+        weighed = options([(float(found[number]), hypotheses.targets(number)) for number in likely])
+        decision, confidence, chosen = decide(weighed, self._weights.costs[request.caution])
+        if decision is not Decision.NONE and weighed[0][0] < (request.min_confidence or 0.0):
+            decision, confidence, chosen = Decision.NONE, 1 - weighed[0][0], []
+        if decision is Decision.MATCH and parts is not None and chosen[0] <= self._excluded(request, *parts):
+            # What is to be left alone was understood, and nothing else: to act on that is the worst answer.
+            decision, chosen = Decision.NONE, []
+        ranking, meant = self._rank(weighed)
+        scored = partial(self._scored, trigrams(fold(request.query)), hypotheses.heard, reading, meant)
+        acted_on = frozenset[int]().union(*chosen)
+        targets = [number for number in ranking if number in acted_on]
+        if decision is Decision.AMBIGUOUS:
+            targets = targets[: request.limit]
+        return MatchResult(
+            decision,
+            confidence,
+            tuple(map(scored, targets)),
+            tuple(map(scored, ranking[: request.limit])),
+            self._named(weighed),
+            self._explain(reading, parse, hypotheses, found, weights) if request.explain else None,
         )
 
-    def _confidence(self, score: float, lead: float) -> float:
-        calibration = self._weights.calibration
-        counted = max(-calibration.farthest, min(calibration.farthest, lead))
-        return 1 / (1 + math.exp(-calibration.bias - calibration.score * score - calibration.lead * counted))
+    def _match_without(self, request: MatchRequest, meant: str, excluded: str) -> MatchResult | None:
+        """Match what is meant, and among that what is taken out; None when either is not clear.
 
-    def _decide(self, ranking: Sequence[Scored], request: MatchRequest) -> tuple[Decision, tuple[Scored, ...]]:
-        weights = self._weights
-        if not ranking or ranking[0].confidence < (request.min_confidence or 0.0):
-            return Decision.NONE, ()
-        best = ranking[0]
-        if best.confidence >= weights.match_at:
-            return Decision.MATCH, (best,)
-        if best.score < weights.ask_from:
-            return Decision.NONE, ()
-        near = [scored for scored in ranking if best.score - scored.score < weights.margin]
-        return Decision.AMBIGUOUS, tuple(near[: request.limit])
+        The model's evidence is of the whole sentence, in which what is excluded is nearest: only names tell the parts.
+        """
+        whole = self.match(replace(request, query=meant, limit=max(len(self), 1)), None)
+        # What something is taken out of are several: "all lights" alone may as well be the name of one.
+        several = [(found, ids) for found, ids in whole.options if len(ids) > 1]
+        together = sum(found for found, _ in several)
+        if together < _AT_ALL or several[0][0] < _CLEARLY * together:
+            return None
+        among = frozenset(several[0][1])
+        out = self.match(replace(request, query=excluded, previous=meant, allowed=among), None)
+        without = {scored.candidate.entity_id for scored in out.targets}
+        if out.decision is not Decision.MATCH or not without < among:
+            return None
+        left = among - without
+        targets = tuple(scored for scored in whole.ranking if scored.candidate.entity_id in left)
+        confidence = several[0][0] / together * out.confidence
+        rest = tuple(scored for scored in whole.ranking if scored not in targets)
+        ranking = (*targets, *rest)[: request.limit]
+        options = ((confidence, tuple(sorted(left))),)
+        return MatchResult(Decision.MATCH, confidence, targets, ranking, options, whole.explanation)
+
+    def _excluded(self, request: MatchRequest, meant: str, excluded: str) -> frozenset[int]:
+        out = self.match(replace(request, query=excluded, previous=meant), None)
+        ids = {scored.candidate.entity_id for scored in out.targets}
+        return frozenset(number for number, one in enumerate(self._home.candidates) if one.entity_id in ids)
+
+    def _read(self, request: MatchRequest) -> Reading:
+        reading = self._requests.read(fold(request.query))
+        if request.previous is None:
+            return reading
+        # "And the one in the bedroom" says where, what was asked before says what; its words were answered already.
+        whole = self._requests.read(fold(f"{request.previous} {request.query}"))
+        return replace(whole, words=reading.words, content=reading.content)
+
+    def _allowed(self, request: MatchRequest) -> NDArray[np.bool_]:
+        if request.allowed is None:
+            return np.ones(len(self._home), np.bool_)
+        return np.array([one.entity_id in request.allowed for one in self._home.candidates], np.bool_)
+
+    def _rank(self, weighed: Sequence[Option]) -> tuple[list[int], NDArray[np.float64]]:
+        """Order the candidates by the probability that they are among what is meant, which is given, too.
+
+        In the order, many that are meant together share theirs: what is said of one thing comes before.
+        """
+        meant, share = np.zeros(len(self._home)), np.zeros(len(self._home))
+        singles = {number: found for found, members in weighed if len(members) == 1 for number in members}
+        meant[list(singles)] = share[list(singles)] = list(singles.values())
+        for found, members in weighed:
+            if len(members) > 1:
+                numbers = list(members)
+                meant[numbers] += found
+                share[numbers] += found / len(numbers) ** 0.5
+        return sorted(np.flatnonzero(share).tolist(), key=lambda number: (-share[number], number)), meant
+
+    def _scored(
+        self, said: frozenset[str], heard: Heard, reading: Reading, meant: NDArray[np.float64], number: int
+    ) -> Scored:
+        return Scored(
+            self._home.candidates[number],
+            min(float(meant[number]), 1.0),
+            self._scores(heard, reading, number),
+            self._reason(said, heard, number),
+        )
+
+    def _scores(self, heard: Heard, reading: Reading, number: int) -> Scores:
+        one = self._home.candidates[number]
+        here = bool((heard.named_places * self._home.within[:, number]).any()) if len(heard.named_places) else False
+        left = heard.unexplained_by(heard.explained, [number]) / heard.said if heard.said else 0.0
+        return Scores(
+            dense=None if heard.evidence_sentence is None else float(heard.evidence_sentence[number]),
+            lexical=float(max(heard.containment[number], heard.spelling[number])),
+            coverage=max(0.0, 1 - left),
+            place=(1.0 if here else -1.0) if heard.in_place else 0.0,
+            kind=reading.kind(one.kind),
+        )
+
+    def _reason(self, said: frozenset[str], heard: Heard, number: int) -> Reason:
+        """Say which channel carried a candidate, the plainest first; `said` are the request's trigrams."""
+        one = self._home.candidates[number]
+        if max(heard.containment[number], heard.spelling[number]) >= _NAME_SAID:
+            return Reason("lexical", max(one.names, key=lambda name: _share(trigrams(fold(name)), said)))
+        if heard.concepts[number] >= _NAME_SAID:
+            return Reason("vocabulary", one.names[0])
+        if heard.in_place and (heard.named_places * self._home.within[:, number]).any():
+            return Reason("place", one.area or one.names[0])
+        return Reason("kind" if heard.evidence_sentence is None else "dense", one.names[0])
+
+    def _named(self, weighed: Sequence[Option]) -> tuple[tuple[float, tuple[str, ...]], ...]:
+        return tuple(
+            (found, tuple(self._home.candidates[number].entity_id for number in sorted(members)))
+            for found, members in weighed[:_EXPLAINED]
+        )
+
+    def _explain(
+        self,
+        reading: Reading,
+        parse: Parse | None,
+        hypotheses: Hypotheses,
+        found: NDArray[np.float64],
+        weights: NDArray[np.float64],
+    ) -> Explanation:
+        readings = []
+        for number in np.argsort(-found, kind="stable")[:_EXPLAINED].tolist():
+            parts = hypotheses.features[number] * weights
+            shown = {FEATURES[column]: round(float(parts[column]), 3) for column in np.flatnonzero(parts).tolist()}
+            ids = tuple(self._home.candidates[one].entity_id for one in sorted(hypotheses.targets(number)))
+            readings.append((float(found[number]), ids, shown))
+        return Explanation(
+            _probable(reading.kinds),
+            _probable(reading.forms),
+            dict(zip(reading.words, reading.content.round(3).tolist(), strict=True)),
+            parse.intent if parse else None,
+            tuple(readings),
+        )
 
 
-def _place_score(candidate: Candidate, named: Mapping[str, Found]) -> float:
-    """1 where a named place is the candidate's, -1 where only other places are named, 0 where none is."""
-    if not named:
-        return 0.0
-    return 1.0 if any(place in named for place in candidate.places) else -1.0
+def _share(grams: frozenset[str], said: frozenset[str]) -> float:
+    return len(grams & said) / max(len(grams), 1)
 
 
-def _in_context(candidate: Candidate, scores: Scores, area_id: str | None) -> bool:
-    """Tell whether the candidate is where the asking device is; a place that was named counts instead."""
-    return area_id is not None and candidate.area_id == area_id and scores.place == 0
-
-
-def _reason(candidate: Candidate, scores: Scores, name: Found | None) -> Reason:
-    if name is not None and (scores.dense is None or name.share >= _NAME_SAID):
-        return Reason("lexical", name.name)
-    return Reason("dense" if scores.dense is not None else "none", candidate.names[0])
+def _probable(found: dict[str, float]) -> dict[str, float]:
+    first = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_KINDS_SHOWN]
+    return {name: round(probability, 4) for name, probability in first}

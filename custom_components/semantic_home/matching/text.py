@@ -1,6 +1,7 @@
 """Words without what writers vary: folding, and the letter groups that survive inflection and typing errors."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 import unicodedata
 
 # Scripts written without spaces: a single character there is worth a syllable or a word.
@@ -26,9 +27,29 @@ def trigrams(folded: str) -> frozenset[str]:
     return frozenset(_grams(folded))
 
 
+def tokens(folded: str) -> list[str]:
+    """Split folded text into words, and into characters where the script has no spaces."""
+    found = []
+    for word in folded.split():
+        start = 0
+        for place, char in enumerate(word):
+            if is_unspaced(char):
+                found += [piece for piece in (word[start:place], char) if piece]
+                start = place + 1
+        if start < len(word):
+            found.append(word[start:])
+    return found
+
+
+@lru_cache(maxsize=4096)
+def is_unspaced(char: str) -> bool:
+    """Tell whether a character belongs to a script that is written without spaces."""
+    return unicodedata.name(char, "").startswith(_UNSPACED)
+
+
 def _grams(folded: str) -> Iterator[str]:
     for word in folded.split():
-        if any(unicodedata.name(char, "").startswith(_UNSPACED) for char in word):
+        if any(map(is_unspaced, word)):
             yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
         else:
             padded = f" {word} "

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-import json
-from pathlib import Path
 
 
 class Decision(StrEnum):
@@ -15,20 +13,74 @@ class Decision(StrEnum):
     NONE = "none"
 
 
+class Caution(StrEnum):
+    """How much a wrong match costs, compared with a question."""
+
+    CAREFUL = "careful"
+    BALANCED = "balanced"
+    EAGER = "eager"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An area or a floor. `id` is unique among both; `names`: its name first, then its aliases."""
+
+    id: str
+    form: str
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A thing that a request may mean.
 
-    `names`: its name first, then its aliases. `places`: names of where it is, by id: the area's (with its aliases),
-    the floor's. `kind_words`: words for what kind of thing it is, from Home Assistant's own translations.
+    `names`: its name first, then its aliases. `places`: the ids of where it is, its area's and its floor's.
+    `related`: what else it is known by, its device and labels.
     """
 
     entity_id: str
     names: tuple[str, ...]
-    area_id: str | None = None
+    domain: str = ""
+    device_class: str | None = None
     area: str | None = None
-    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kind_words: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Its domain, with its device class if it has one."""
+        return f"{self.domain}.{self.device_class}" if self.device_class else self.domain
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a model finds of a query, as standard deviations above the rest of the home (Background says how).
+
+    `names` and `sentences` by entity id: nearness to what a thing is called, and to what is said around it. `places` by
+    a place's id.
+    """
+
+    names: Mapping[str, float]
+    sentences: Mapping[str, float]
+    places: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRequest:
+    """A query and its limits.
+
+    `allowed` are the entity ids that may be answered; None means all. `context_place` is where the asking device
+    stands. `previous` is what was asked before, if this goes on from it. `explain`: say how the decision came about.
+    """
+
+    query: str
+    allowed: frozenset[str] | None = None
+    limit: int = 5
+    min_confidence: float | None = None
+    context_place: str | None = None
+    previous: str | None = None
+    caution: Caution = Caution.BALANCED
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +88,9 @@ class Scores:
     """What each channel says of one candidate.
 
     `dense`: standard deviations by which the model finds the query nearer to it than to the rest of the home; None
-    without a model. `lexical`: 0-1, share of a name's letters found in the query. `place`: 1 when the query names
-    where it is, -1 when it names another place, else 0. `kind`: 0-1, share of its kind's letters in the query.
+    without a model. `lexical`: 0-1, how much of its name is in the query. `coverage`: 0-1, how much of what the
+    query names is explained by it. `place`: 1 when the query names where it is, -1 when it names another place, else
+    0. `kind`: 0-1, the probability that such a kind of thing is meant.
     """
 
     dense: float | None
@@ -57,89 +110,40 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its score, its calibrated probability (0-1) of being meant, and why."""
+    """A candidate with its calibrated probability (0-1) of being meant, alone or among others, and why."""
 
     candidate: Candidate
-    score: float
     confidence: float
     scores: Scores
     reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
-class MatchRequest:
-    """A query and its limits. `allowed` are the entity ids that may be answered; None means all."""
+class Explanation:
+    """How a decision came about.
 
-    query: str
-    allowed: frozenset[str] | None = None
-    limit: int = 5
-    min_confidence: float | None = None
-    context_area: str | None = None
+    `kinds`, `forms`: what the request was read as, the probable first. `content`: how much each word names something.
+    `grammar`: what Home Assistant's own sentences make of it. `readings`: what it can mean, the probable first, each
+    with its probability, its targets and what every feature adds to its score.
+    """
+
+    kinds: dict[str, float]
+    forms: dict[str, float]
+    content: dict[str, float]
+    grammar: str | None
+    readings: tuple[tuple[float, tuple[str, ...], dict[str, float]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """The decision, how sure it is (0-1), what it is about, and the ranking it came from, best first."""
+    """The decision, how sure it is (0-1), what it is about, and the ranking it came from, best first.
+
+    `options`: what was weighed, the probable first: probability and entity ids of each set of things that may be meant.
+    """
 
     decision: Decision
     confidence: float
     targets: tuple[Scored, ...]
     ranking: tuple[Scored, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A linear model over the channels; its sum is a candidate's score, which ranks."""
-
-    bias: float
-    dense: float
-    lexical: float
-    coverage: float
-    place: float
-    kind: float
-    context: float
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """From a score, and its lead over the best other candidate, to the probability of being meant.
-
-    A name that is half said means much where no other resembles it, and little among its likes. Leads count up to
-    `farthest`. `nobody` is the score of a rival that is always there, so that a candidate without others (a home of
-    one lamp, a filter that leaves one) does not win by default.
-    """
-
-    bias: float
-    score: float
-    lead: float
-    farthest: float
-    nobody: float
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """The numbers of the decision (weights.json says where they are from).
-
-    From probability `match_at` on the best candidate is a match. Else, when its score is at least `ask_from`, it is
-    asked about, together with all that are less than `margin` behind it; below that nothing was meant.
-    """
-
-    with_model: Line
-    without_model: Line
-    calibration: Calibration
-    match_at: float
-    ask_from: float
-    margin: float
-
-    @classmethod
-    def load(cls) -> Weights:
-        """Read the committed weights. Blocking."""
-        raw = json.loads(Path(__file__).with_name("weights.json").read_text("utf-8"))
-        return cls(
-            with_model=Line(**raw["with_model"]),
-            without_model=Line(**raw["without_model"]),
-            calibration=Calibration(**raw["calibration"]),
-            match_at=raw["match_at"],
-            ask_from=raw["ask_from"],
-            margin=raw["margin"],
-        )
+    options: tuple[tuple[float, tuple[str, ...]], ...] = ()
+    explanation: Explanation | None = None
