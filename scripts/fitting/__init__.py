@@ -1,0 +1,1 @@
+"""How the matcher's numbers are made: sentences from templates, the request model, the weights."""
