@@ -61,7 +61,7 @@ def test_all_but(matcher: Matcher, query: str, excluded: set[str]) -> None:
     result = matcher.match(MatchRequest(query), None)
     assert (result.decision, set(target_ids(result))) == (Decision.MATCH, _LIGHTS - excluded)
     assert 0.8 < result.confidence <= 1
-    assert result.options == ((result.confidence, tuple(sorted(_LIGHTS - excluded))),)
+    assert [(found, sorted(ids)) for found, ids in result.options] == [(result.confidence, sorted(_LIGHTS - excluded))]
 
 
 @pytest.mark.parametrize(

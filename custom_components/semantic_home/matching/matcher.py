@@ -1,7 +1,7 @@
 """Finds what a request means in a home, and decides."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -36,6 +36,18 @@ _IMPROBABLE, _MOST_WEIGHED = 1e-6, 200
 _KINDS_SHOWN = 5
 # Sets that something can be taken out of: so probable must they be together, and one of them among them.
 _AT_ALL, _CLEARLY = 0.2, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A request with the probabilities of what it may mean (`found`, by hypothesis), and what comes to the same."""
+
+    reading: Reading
+    parse: Parse | None
+    hypotheses: Hypotheses
+    weights: NDArray[np.float64]
+    found: NDArray[np.float64]
+    options: list[Option]
 
 
 class Matcher:
@@ -84,14 +96,10 @@ class Matcher:
         parts = self._exclusions.split(request.query)
         if parts is not None and (result := self._match_without(request, *parts)) is not None:
             return result
-        reading, parse, hypotheses = self.suppose(request, evidence)
-        if not reading.words:
+        seen = self._weigh(request, evidence)
+        if not seen.reading.words:
             return MatchResult(Decision.NONE, 1.0, (), ())
-        weights = self._weights.without_model if evidence is None else self._weights.with_model
-        found = probabilities(hypotheses.features @ weights)
-        order = np.argsort(-found, kind="stable")
-        likely = order[: max(min(int((found > _IMPROBABLE).sum()), _MOST_WEIGHED), request.limit)].tolist()
-        weighed = options([(float(found[number]), hypotheses.targets(number)) for number in likely])
+        weighed = seen.options
         decision, confidence, chosen = decide(weighed, self._weights.costs[request.caution])
         if decision is not Decision.NONE and weighed[0][0] < (request.min_confidence or 0.0):
             decision, confidence, chosen = Decision.NONE, 1 - weighed[0][0], []
@@ -99,43 +107,57 @@ class Matcher:
             # What is to be left alone was understood, and nothing else: to act on that is the worst answer.
             decision, chosen = Decision.NONE, []
         ranking, meant = self._rank(weighed)
-        scored = partial(self._scored, trigrams(fold(request.query)), hypotheses.heard, reading, meant)
         acted_on = frozenset[int]().union(*chosen)
         targets = [number for number in ranking if number in acted_on]
         if decision is Decision.AMBIGUOUS:
             targets = targets[: request.limit]
+        scored = partial(self._scored, trigrams(fold(request.query)), seen.hypotheses.heard, seen.reading, meant)
         return MatchResult(
             decision,
             confidence,
             tuple(map(scored, targets)),
             tuple(map(scored, ranking[: request.limit])),
             self._named(weighed),
-            self._explain(reading, parse, hypotheses, found, weights) if request.explain else None,
+            self._explain(seen) if request.explain else None,
         )
+
+    def _weigh(self, request: MatchRequest, evidence: Evidence | None) -> _Weighed:
+        """Find how probable each thing is that a request may mean."""
+        reading, parse, hypotheses = self.suppose(request, evidence)
+        weights = self._weights.without_model if evidence is None else self._weights.with_model
+        found = probabilities(hypotheses.features @ weights)
+        order = np.argsort(-found, kind="stable")
+        likely = order[: max(min(int((found > _IMPROBABLE).sum()), _MOST_WEIGHED), request.limit)].tolist()
+        weighed = options([(float(found[number]), hypotheses.targets(number)) for number in likely])
+        return _Weighed(reading, parse, hypotheses, weights, found, weighed)
 
     def _match_without(self, request: MatchRequest, meant: str, excluded: str) -> MatchResult | None:
         """Match what is meant, and among that what is taken out; None when either is not clear.
 
         The model's evidence is of the whole sentence, in which what is excluded is nearest: only names tell the parts.
         """
-        whole = self.match(replace(request, query=meant, limit=max(len(self), 1)), None)
+        whole = self._weigh(replace(request, query=meant), None)
         # What something is taken out of are several: "all lights" alone may as well be the name of one.
-        several = [(found, ids) for found, ids in whole.options if len(ids) > 1]
+        several = [(found, members) for found, members in whole.options if len(members) > 1]
         together = sum(found for found, _ in several)
         if together < _AT_ALL or several[0][0] < _CLEARLY * together:
             return None
-        among = frozenset(several[0][1])
-        out = self.match(replace(request, query=excluded, previous=meant, allowed=among), None)
+        among = several[0][1]
+        allowed = frozenset(self._home.candidates[number].entity_id for number in among)
+        out = self.match(replace(request, query=excluded, previous=meant, allowed=allowed), None)
         without = {scored.candidate.entity_id for scored in out.targets}
-        if out.decision is not Decision.MATCH or not without < among:
+        if out.decision is not Decision.MATCH or not without < allowed:
             return None
-        left = among - without
-        targets = tuple(scored for scored in whole.ranking if scored.candidate.entity_id in left)
+        order, probable = self._rank(whole.options)
+        left = [number for number in order if number in among]
+        left = [number for number in left if self._home.candidates[number].entity_id not in without]
+        scored = partial(self._scored, trigrams(fold(meant)), whole.hypotheses.heard, whole.reading, probable)
+        targets = tuple(map(scored, left))
+        ranking = [*left, *(number for number in order if number not in left)][: request.limit]
         confidence = several[0][0] / together * out.confidence
-        rest = tuple(scored for scored in whole.ranking if scored not in targets)
-        ranking = (*targets, *rest)[: request.limit]
-        options = ((confidence, tuple(sorted(left))),)
-        return MatchResult(Decision.MATCH, confidence, targets, ranking, options, whole.explanation)
+        weighed = self._named([(confidence, frozenset(left))])
+        shown = self._explain(whole) if request.explain else None
+        return MatchResult(Decision.MATCH, confidence, targets, tuple(map(scored, ranking)), weighed, shown)
 
     def _excluded(self, request: MatchRequest, meant: str, excluded: str) -> frozenset[int]:
         out = self.match(replace(request, query=excluded, previous=meant), None)
@@ -209,20 +231,14 @@ class Matcher:
             for found, members in weighed[:_EXPLAINED]
         )
 
-    def _explain(
-        self,
-        reading: Reading,
-        parse: Parse | None,
-        hypotheses: Hypotheses,
-        found: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> Explanation:
+    def _explain(self, weighed: _Weighed) -> Explanation:
         readings = []
-        for number in np.argsort(-found, kind="stable")[:_EXPLAINED].tolist():
-            parts = hypotheses.features[number] * weights
+        for number in np.argsort(-weighed.found, kind="stable")[:_EXPLAINED].tolist():
+            parts = weighed.hypotheses.features[number] * weighed.weights
             shown = {FEATURES[column]: round(float(parts[column]), 3) for column in np.flatnonzero(parts).tolist()}
-            ids = tuple(self._home.candidates[one].entity_id for one in sorted(hypotheses.targets(number)))
-            readings.append((float(found[number]), ids, shown))
+            ids = tuple(self._home.candidates[one].entity_id for one in sorted(weighed.hypotheses.targets(number)))
+            readings.append((float(weighed.found[number]), ids, shown))
+        reading, parse = weighed.reading, weighed.parse
         return Explanation(
             _probable(reading.kinds),
             _probable(reading.forms),
