@@ -23,6 +23,7 @@ from .text import tokens
 type Floats = NDArray[np.float64]
 
 NOTHING = "none"
+_HOW_WARM, _THERMOMETER, _AS_WELL = "HassClimateGetTemperature", "sensor.temperature", 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,23 @@ class RequestModel:
         kinds, forms, actions = (_softmax(part) for part in np.split(logits, ends[:-1]))
         said = tokens(folded)
         by_kind = dict(zip(self._kinds, kinds.tolist(), strict=True))
+        doing = dict(zip(self._actions, actions.tolist(), strict=True))
+        acted_on = dict(zip(self._domains, (actions @ self._acts_on).tolist(), strict=True))
+        # Home Assistant's sentences ask a thermostat how warm it is; a thermometer knows it as well.
+        asked = doing.get(_HOW_WARM, 0.0)
+        thermometer = by_kind.get(_THERMOMETER, 0.0)
+        by_kind[_THERMOMETER] = max(thermometer, _AS_WELL * asked * by_kind.get("climate", 0.0))
+        acted_on["sensor"] = min(1.0, acted_on.get("sensor", 0.0) + asked)
+        total = sum(by_kind.values())
+        by_kind = {kind: probability / total for kind, probability in by_kind.items()}
         by_domain: defaultdict[str, float] = defaultdict(float)
         for kind, probability in by_kind.items():
             by_domain[kind.partition(".")[0]] += probability
         return Reading(
             by_kind,
             dict(zip(self._forms, forms.tolist(), strict=True)),
-            dict(zip(self._actions, actions.tolist(), strict=True)),
-            dict(zip(self._domains, (actions @ self._acts_on).tolist(), strict=True)),
+            doing,
+            acted_on,
             dict(by_domain),
             tuple(said),
             np.array([self._content(said, place) for place in range(len(said))]),
