@@ -26,7 +26,7 @@ _HOME: dict[str, Any] = {
     "language": "en",
     "floors": [{"id": "up", "name": "Upstairs", "aliases": []}],
     "areas": [
-        {"id": "den", "name": "Den", "aliases": [], "floor": "up"},
+        {"id": "den", "name": "Library", "aliases": [], "floor": "up"},
         {"id": "pantry", "name": "Pantry", "aliases": ["Larder"], "floor": None},
     ],
     "entities": [
@@ -40,7 +40,7 @@ _HOME: dict[str, Any] = {
 _CASES = [
     ("one", "turn on the globe lamp", None, ["light.globe"], "name"),
     ("alias", "switch the moon off", None, ["light.globe"], "name"),
-    ("set", "turn on the lights in the den", None, ["light.globe", "light.shelf"], "scope"),
+    ("set", "turn on the lights in the library", None, ["light.globe", "light.shelf"], "scope"),
     ("here", "turn on the lights", "pantry", ["light.jars"], "scope"),
     ("open", "open the hatch", None, ["cover.hatch"], "name"),
     ("timer", "set a timer for ten minutes", None, [], "none"),
@@ -113,7 +113,7 @@ def test_predictions(scripts: Any, tiny: Path, way: tuple[str, ...], capsys: pyt
 def test_explain(scripts: Any, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _evaluate(scripts, tiny, "--lexical-only", "--explain", "set") == 0
     said = capsys.readouterr().out
-    assert "turn on the lights in the den  ->  match" in said
+    assert "turn on the lights in the library  ->  match" in said
     assert "all.place" in said
     assert "grammar  HassTurnOn" in said
     assert _evaluate(scripts, tiny, "--lexical-only", "--explain", "no such case") == 1
@@ -173,7 +173,8 @@ def test_fitting_weights_is_deterministic(
     fitting, fit_matcher = scripts("fitting.cases"), scripts("fit_matcher")
     made = scripts("fitting.made")
     monkeypatch.setattr(made, "released", lambda: templates)
-    monkeypatch.setitem(made._SETTINGS, "made", {"nothing": 3, "chatter": 2, "without_name": 0})
+    numbers = {"nothing": 3, "chatter": 2, "without_name": 0, "said_elsewhere": 0}
+    monkeypatch.setitem(made._SETTINGS, "made", numbers)
     files = ["--homes", str(tiny / "homes"), "--cases", str(tiny / "cases/ours.jsonl")]
     model = ["--model", str(MINILM_FOLDER), "--across", str(tiny / "across")]
     options = fit_matcher._parse(["weights", *files, *model])
@@ -186,7 +187,7 @@ def test_fitting_weights_is_deterministic(
     assert across[0] == across[1]
     assert {one.rpartition(".")[0] for one in across[0]} == {"lexical", MINILM_FOLDER.name}
     raw = json.loads(fitted[0].read_text("utf-8"))
-    assert raw["cases"] == len(cases) + 5
+    assert len(cases) < raw["cases"] <= len(cases) + 5
     assert raw["encoders"] == [MINILM_FOLDER.name]
     assert raw.keys() == json.loads((Path(matching.__file__).parent / "weights.json").read_text("utf-8")).keys()
 
