@@ -11,7 +11,8 @@ from .decision import Option, decide, options, probabilities
 from .exclusion import Exclusions
 from .grammar import Grammar, Parse
 from .home import Home
-from .hypotheses import FEATURES, Heard, Hypotheses, listen, suppose
+from .hypotheses import FEATURES, Hypotheses, Targets, listen, suppose
+from .learned import favour, recall
 from .request_model import Reading, RequestModel
 from .text import fold, trigrams
 from .types import (
@@ -40,12 +41,17 @@ _AT_ALL, _CLEARLY = 0.2, 0.8
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """A request with the probabilities of what it may mean (`found`, by hypothesis), and what comes to the same."""
+    """A request with the probabilities of what it may mean (`found`, by hypothesis), and what comes to the same.
+
+    `learned`: what such a request meant before, and what that is worth (`worth`, by hypothesis).
+    """
 
     reading: Reading
     parse: Parse | None
     hypotheses: Hypotheses
     weights: NDArray[np.float64]
+    learned: Targets
+    worth: NDArray[np.float64]
     found: NDArray[np.float64]
     options: list[Option]
 
@@ -111,7 +117,7 @@ class Matcher:
         targets = [number for number in ranking if number in acted_on]
         if decision is Decision.AMBIGUOUS:
             targets = targets[: request.limit]
-        scored = partial(self._scored, trigrams(fold(request.query)), seen.hypotheses.heard, seen.reading, meant)
+        scored = partial(self._scored, trigrams(fold(request.query)), seen, meant)
         return MatchResult(
             decision,
             confidence,
@@ -125,11 +131,13 @@ class Matcher:
         """Find how probable each thing is that a request may mean."""
         reading, parse, hypotheses = self.suppose(request, evidence)
         weights = self._weights.without_model if evidence is None else self._weights.with_model
-        found = probabilities(hypotheses.features @ weights)
+        learned = recall(self._home, request, reading, hypotheses)
+        hypotheses, worth = favour(hypotheses, learned)
+        found = probabilities(hypotheses.features @ weights + worth)
         order = np.argsort(-found, kind="stable")
         likely = order[: max(min(int((found > _IMPROBABLE).sum()), _MOST_WEIGHED), request.limit)].tolist()
         weighed = options([(float(found[number]), hypotheses.targets(number)) for number in likely])
-        return _Weighed(reading, parse, hypotheses, weights, found, weighed)
+        return _Weighed(reading, parse, hypotheses, weights, learned, worth, found, weighed)
 
     def _match_without(self, request: MatchRequest, meant: str, excluded: str) -> MatchResult | None:
         """Match what is meant, and among that what is taken out; None when either is not clear.
@@ -151,7 +159,7 @@ class Matcher:
         order, probable = self._rank(whole.options)
         left = [number for number in order if number in among]
         left = [number for number in left if self._home.candidates[number].entity_id not in without]
-        scored = partial(self._scored, trigrams(fold(meant)), whole.hypotheses.heard, whole.reading, probable)
+        scored = partial(self._scored, trigrams(fold(meant)), whole, probable)
         targets = tuple(map(scored, left))
         ranking = [*left, *(number for number in order if number not in left)][: request.limit]
         confidence = several[0][0] / together * out.confidence
@@ -192,18 +200,16 @@ class Matcher:
                 share[numbers] += found / len(numbers) ** 0.5
         return sorted(np.flatnonzero(share).tolist(), key=lambda number: (-share[number], number)), meant
 
-    def _scored(
-        self, said: frozenset[str], heard: Heard, reading: Reading, meant: NDArray[np.float64], number: int
-    ) -> Scored:
+    def _scored(self, said: frozenset[str], seen: _Weighed, meant: NDArray[np.float64], number: int) -> Scored:
         return Scored(
             self._home.candidates[number],
             min(float(meant[number]), 1.0),
-            self._scores(heard, reading, number),
-            self._reason(said, heard, number),
+            self._scores(seen, number),
+            self._reason(said, seen, number),
         )
 
-    def _scores(self, heard: Heard, reading: Reading, number: int) -> Scores:
-        one = self._home.candidates[number]
+    def _scores(self, seen: _Weighed, number: int) -> Scores:
+        one, heard = self._home.candidates[number], seen.hypotheses.heard
         here = bool((heard.named_places * self._home.within[:, number]).any()) if len(heard.named_places) else False
         left = heard.unexplained_by(heard.explained, [number]) / heard.said if heard.said else 0.0
         return Scores(
@@ -211,12 +217,14 @@ class Matcher:
             lexical=float(max(heard.containment[number], heard.spelling[number])),
             coverage=max(0.0, 1 - left),
             place=(1.0 if here else -1.0) if heard.in_place else 0.0,
-            kind=reading.kind(one.kind),
+            kind=seen.reading.kind(one.kind),
         )
 
-    def _reason(self, said: frozenset[str], heard: Heard, number: int) -> Reason:
+    def _reason(self, said: frozenset[str], seen: _Weighed, number: int) -> Reason:
         """Say which channel carried a candidate, the plainest first; `said` are the request's trigrams."""
-        one = self._home.candidates[number]
+        one, heard = self._home.candidates[number], seen.hypotheses.heard
+        if number in seen.learned:
+            return Reason("learned", one.names[0])
         if max(heard.containment[number], heard.spelling[number]) >= _NAME_SAID:
             return Reason("lexical", max(one.names, key=lambda name: _share(trigrams(fold(name)), said)))
         if heard.concepts[number] >= _NAME_SAID:
@@ -236,6 +244,8 @@ class Matcher:
         for number in np.argsort(-weighed.found, kind="stable")[:_EXPLAINED].tolist():
             parts = weighed.hypotheses.features[number] * weighed.weights
             shown = {FEATURES[column]: round(float(parts[column]), 3) for column in np.flatnonzero(parts).tolist()}
+            if weighed.worth[number]:
+                shown["learned"] = float(weighed.worth[number])
             ids = tuple(self._home.candidates[one].entity_id for one in sorted(weighed.hypotheses.targets(number)))
             readings.append((float(weighed.found[number]), ids, shown))
         reading, parse = weighed.reading, weighed.parse

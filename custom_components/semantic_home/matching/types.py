@@ -66,11 +66,21 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What somebody who was asked in this language said that a request means."""
+
+    query: str
+    entity_ids: frozenset[str]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class MatchRequest:
     """A query and its limits.
 
     `allowed` are the entity ids that may be answered; None means all. `context_place` is where the asking device
     stands. `previous` is what was asked before, if this goes on from it. `explain`: say how the decision came about.
+    `learned`: what requests meant before that were made in the same circumstances, the latest first.
     """
 
     query: str
@@ -81,6 +91,7 @@ class MatchRequest:
     previous: str | None = None
     caution: Caution = Caution.BALANCED
     explain: bool = False
+    learned: tuple[Learned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
