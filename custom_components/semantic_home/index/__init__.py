@@ -2,7 +2,7 @@
 
 from .ancestor import read_ancestor
 from .jsonl import read_jsonl, write_jsonl
-from .knowledge import KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
+from .knowledge import ASKED_IN, DEFAULT_SCORE, KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
 from .model import (
     Changes,
     Counts,
@@ -20,11 +20,15 @@ from .model import (
     Stamp,
     StoreError,
     UnknownGenerationError,
+    canonical_json,
 )
 from .search import VectorIndex
+from .selection import Page, Selection, TooManySelectedError
 from .store import IndexStore
 
 __all__ = [
+    "ASKED_IN",
+    "DEFAULT_SCORE",
     "KIND_KNOWLEDGE",
     "BadRow",
     "Changes",
@@ -43,10 +47,14 @@ __all__ = [
     "NewerSchemaError",
     "NoKnowledgeTableError",
     "NoPreviousGenerationError",
+    "Page",
+    "Selection",
     "Stamp",
     "StoreError",
+    "TooManySelectedError",
     "UnknownGenerationError",
     "VectorIndex",
+    "canonical_json",
     "knowledge_id",
     "read_ancestor",
     "read_jsonl",

@@ -14,6 +14,8 @@ from .documents import Times
 from .model import Document, JsonValue, Key, canonical_json
 
 KIND_KNOWLEDGE = "knowledge"
+ASKED_IN = "asked_in"
+"""In the metadata of a request: the circumstances, an object, in which it means what it does."""
 DEFAULT_SCORE = 0.5
 """The score of what nobody has judged yet."""
 
@@ -47,8 +49,11 @@ class Knowledge:
 
     @property
     def key(self) -> Key:
-        """The document's key: equal texts of one type are one piece of knowledge."""
-        return KIND_KNOWLEDGE, knowledge_id(self.knowledge_type, self.text)
+        """The document's key: equal texts of one type, in equal circumstances, are one piece of knowledge."""
+        asked_in = self.metadata.get(ASKED_IN)
+        return KIND_KNOWLEDGE, knowledge_id(
+            self.knowledge_type, self.text, asked_in if isinstance(asked_in, dict) else None
+        )
 
     def document(self) -> Document:
         """Return it as the index keeps it."""
@@ -88,9 +93,10 @@ class ImportCounts:
     unchanged: int = 0
 
 
-def knowledge_id(knowledge_type: str, text: str) -> str:
-    """Return the source id under which a text of a type is kept."""
-    return sha256(json.dumps([knowledge_type, text]).encode()).hexdigest()[:32]
+def knowledge_id(knowledge_type: str, text: str, asked_in: Mapping[str, JsonValue] | None = None) -> str:
+    """Return the source id under which a text of a type is kept, where it is asked in these circumstances."""
+    told_apart = [knowledge_type, text, *([canonical_json(asked_in)] if asked_in else [])]
+    return sha256(json.dumps(told_apart).encode()).hexdigest()[:32]
 
 
 def import_rows(connection: Connection, rows: Iterable[Knowledge], *, dry_run: bool) -> ImportCounts:

@@ -20,6 +20,7 @@ from . import (
     integrity,
     knowledge,
     loading,
+    selection as selections,
     space,
     vectors as vector_rows,
 )
@@ -39,6 +40,7 @@ from .model import (
     StoreError,
 )
 from .search import VectorIndex
+from .selection import Page, Selection
 
 
 class IndexStore:
@@ -262,8 +264,8 @@ class IndexStore:
     def import_knowledge(self, rows: Iterable[Knowledge], *, dry_run: bool = False) -> ImportCounts:
         """Add all rows, or none when one of them cannot be had; a dry run adds none, and counts the same.
 
-        Those of equal type and text become one, with what is there already: the newest is right, the score is the
-        newest that is not the default, and it is as old as the oldest.
+        Those of equal type, text and circumstances become one, with what is there already: the newest is right, the
+        score is the newest that is not the default, and it is as old as the oldest.
         """
         with self._reading() if dry_run else self._writing() as connection:
             return knowledge.import_rows(connection, rows, dry_run=dry_run)
@@ -272,6 +274,24 @@ class IndexStore:
         """Return all knowledge that has a type and a text, by source id."""
         with self._reading() as connection:
             return list(knowledge.stored_knowledge(connection))
+
+    def knowledge_page(self, selection: Selection, limit: int, offset: int = 0) -> Page:
+        """Return at most `limit` pieces of the selected knowledge after the first `offset`, the latest first."""
+        with self._reading() as connection:
+            return selections.page(connection, selection, limit, offset)
+
+    def keep_knowledge(self, row: Knowledge, among: Selection, most: int) -> Changes:
+        """Add or replace a piece of knowledge; of those selected, all but the `most` that are the latest go.
+
+        It stays as old as it was and, if it says the same as before, as good.
+        """
+        with self._writing() as connection:
+            return selections.keep(connection, row, among, most)
+
+    def remove_knowledge(self, selection: Selection, most: int | None = None) -> Changes:
+        """Remove the knowledge that is selected. Raises TooManySelectedError when that is more than `most`."""
+        with self._writing() as connection:
+            return selections.remove(connection, selection, most)
 
     def hold(self) -> None:
         """Complete the file and keep it still, so that it can be copied; does nothing the second time.

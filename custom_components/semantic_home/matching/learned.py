@@ -39,9 +39,9 @@ def recall(home: Home, request: MatchRequest, reading: Reading, hypotheses: Hypo
     if not request.learned or request.previous is not None:
         # What goes on from another request names only a part of what it means.
         return frozenset()
-    naming = _naming(hypotheses.heard, reading)
+    naming, said = _naming(hypotheses.heard, reading), fold(request.query)
     for learned in request.learned:
-        if fold(request.query) == fold(learned.query) or (
+        if said == _folded(learned.query) or (
             _may_name_the_same(reading, naming, learned) and _names_the_same(home, reading, learned)
         ):
             return _meant(home, hypotheses, learned)
@@ -123,6 +123,11 @@ def _is_filler(word: str, language: str) -> bool:
 
 def _is_guarded(one: Candidate) -> bool:
     return Thing(one.entity_id, one.names[0], device_class=one.device_class).guarded
+
+
+@lru_cache(_KEPT)
+def _folded(query: str) -> str:
+    return fold(query)
 
 
 @lru_cache(_KEPT)
