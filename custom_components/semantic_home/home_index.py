@@ -1,6 +1,6 @@
 """The blocking half of the runtime: documents, vectors and matcher of one home, used from one thread only."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 import secrets
@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .candidates import candidate_of, entity_id_of, places_of, strings_of, thing_of
 from .dense_index import DenseIndex
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, place_id
+from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .index import (
     Changes,
     Counts,
@@ -19,20 +20,18 @@ from .index import (
     Generation,
     GenerationState,
     IndexStore,
-    JsonValue,
     Key,
     Knowledge,
     Stamp,
     UnknownGenerationError,
     VectorIndex,
 )
-from .matching import Candidate, Evidence, Grammar, Matcher, MatchRequest, MatchResult, Place, Thing
+from .matching import Evidence, Grammar, Matcher, MatchRequest, MatchResult, Thing
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
 # So many vectors are copied at once, in which a query may have to wait, too.
 _TEXTS_AT_ONCE = 500
-_LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,13 @@ class EntityFilter:
         """Hold an entity's document against the filter."""
         metadata = document.metadata
         return (
-            _one_of(_entity_id(document), self.entity_ids)
+            _one_of(entity_id_of(document), self.entity_ids)
             and _one_of(metadata.get("area_id"), self.area_ids)
             and _one_of(metadata.get("floor_id"), self.floor_ids)
             and _one_of(metadata.get("domain"), self.domains)
             and _one_of(metadata.get("device_class"), self.device_classes)
-            and (not self.label_ids or not set(self.label_ids).isdisjoint(_strings(document, "labels")))
-            and (self.permits is None or self.permits(_entity_id(document)))
+            and (not self.label_ids or not set(self.label_ids).isdisjoint(strings_of(document, "labels")))
+            and (self.permits is None or self.permits(entity_id_of(document)))
         )
 
 
@@ -267,8 +266,8 @@ class HomeIndex:
     def things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
         """Give what a question calls these entities, as far as they are known, by entity id."""
         floors = {document.source_id: document.views[0] for document in self._of_kind(KIND_FLOOR)}
-        documents = (document for document in self._of_kind(KIND_ENTITY) if _entity_id(document) in entity_ids)
-        return {_entity_id(document): _thing(document, floors) for document in documents}
+        documents = (document for document in self._of_kind(KIND_ENTITY) if entity_id_of(document) in entity_ids)
+        return {entity_id_of(document): thing_of(document, floors) for document in documents}
 
     def prepare_match(
         self,
@@ -283,13 +282,15 @@ class HomeIndex:
         matcher, visible = self._current_matcher(), None
         if limits.permits is not None:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
-            seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(_entity_id(document))]
+            seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(entity_id_of(document))]
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
-        allowed = frozenset(_entity_id(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document))
+        allowed = frozenset(
+            entity_id_of(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document)
+        )
         dense = None if generation_id is None else self._dense.get(generation_id)
         if dense is None or query is None:
             return matcher, replace(request, allowed=allowed), None
-        entities = {document.source_id: _entity_id(document) for document in self._of_kind(KIND_ENTITY)}
+        entities = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
         return matcher, replace(request, allowed=allowed), dense.evidence(query, entities, visible)
 
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
@@ -330,73 +331,16 @@ class HomeIndex:
 
     def _new_matcher(self, entities: Iterable[Document]) -> Matcher:
         documents = list(entities)
-        places = [_place(document) for kind in (KIND_AREA, KIND_FLOOR) for document in self._of_kind(kind)]
-        labels = {label: name for document in documents for label, name in _labels(document).items()}
-        places += [Place(place_id(_LABEL, label), KIND_AREA, (name,)) for label, name in sorted(labels.items())]
+        places = places_of([*self._of_kind(KIND_AREA), *self._of_kind(KIND_FLOOR)], documents)
         language = next((document.language for document in documents if document.language), None)
         grammar = Grammar.load(language) if language else None
-        return Matcher([_candidate(document) for document in documents], places, grammar)
+        return Matcher([candidate_of(document) for document in documents], places, grammar)
 
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)
 
     def _text_count(self) -> int:
         return len({text for document in self._documents.values() for text in document.views})
-
-
-def _entity_id(document: Document) -> str:
-    return str(document.metadata["entity_id"])
-
-
-def _candidate(document: Document) -> Candidate:
-    metadata = document.metadata
-    where = ((KIND_AREA, metadata.get("area_id")), (KIND_FLOOR, metadata.get("floor_id")))
-    labels = _labels(document)
-    device = _text(metadata.get("device"))
-    return Candidate(
-        entity_id=_entity_id(document),
-        names=_strings(document, "names") or (_entity_id(document),),
-        domain=str(metadata["domain"]),
-        device_class=_text(metadata.get("device_class")),
-        area=_text(metadata.get("area")),
-        places=(
-            *(place_id(kind, str(place)) for kind, place in where if place),
-            *(place_id(_LABEL, label) for label in labels),
-        ),
-        related=tuple(name for name in (device, *labels.values()) if name),
-    )
-
-
-def _thing(document: Document, floors: Mapping[str, str]) -> Thing:
-    metadata = document.metadata
-    return Thing(
-        entity_id=_entity_id(document),
-        name=_candidate(document).names[0],
-        area=_text(metadata.get("area")),
-        floor=floors.get(str(metadata.get("floor_id"))),
-        kind=next(iter(_strings(document, "kind_words")), None),
-        device=_text(metadata.get("device")),
-        device_class=_text(metadata.get("device_class")),
-    )
-
-
-def _place(document: Document) -> Place:
-    return Place(place_id(document.kind, document.source_id), document.kind, _strings(document, "names"))
-
-
-def _labels(document: Document) -> dict[str, str]:
-    """Give the names of an entity's labels by their ids."""
-    names = document.metadata.get("label_names")
-    return {str(label): str(name) for label, name in names.items()} if isinstance(names, dict) else {}
-
-
-def _strings(document: Document, field: str) -> tuple[str, ...]:
-    values = document.metadata.get(field)
-    return tuple(map(str, values)) if isinstance(values, list) else ()
-
-
-def _text(value: JsonValue) -> str | None:
-    return None if value is None else str(value)
 
 
 def _one_of(value: object, wanted: Collection[str]) -> bool:
