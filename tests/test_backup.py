@@ -224,7 +224,7 @@ async def test_space_is_given_back(hass: HomeAssistant, home: Home, entry: MockC
     await call(hass, "import", path="many.jsonl")
     await async_wait_complete(entry)
     index = entry.runtime_data.index
-    keys = [row.key[1] for row in await entry.runtime_data.async_knowledge()]
+    keys = [row.key[1] for row in await entry.runtime_data.knowledge.async_all()]
     await index.async_ask(lambda home_index: home_index._store.remove("knowledge", keys))
     reclaimed = asyncio.Event()
     reclaim, steps = HomeIndex.reclaim, []

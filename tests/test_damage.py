@@ -68,7 +68,7 @@ async def test_a_garbled_file_is_made_anew(hass: HomeAssistant, entry: MockConfi
 
 
 async def test_knowledge_is_kept_where_it_can_be_read(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    await entry.runtime_data.async_import_knowledge(NOTES, dry_run=False)
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
     await async_wait_complete(entry)
     before = entry.runtime_data.status
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -78,7 +78,7 @@ async def test_knowledge_is_kept_where_it_can_be_read(hass: HomeAssistant, entry
     await restart_with(hass, entry, path.read_bytes())
     issue = reported(hass)
     assert issue is not None
-    kept = await entry.runtime_data.async_knowledge()
+    kept = await entry.runtime_data.knowledge.async_all()
     salvaged, unreadable = (int(issue.translation_placeholders[name]) for name in ("salvaged", "unreadable"))
     assert salvaged == len(kept) > 0
     assert unreadable == len(NOTES) - len(kept) > 0
@@ -106,7 +106,7 @@ async def test_the_report_stays_until_the_entry_is_removed(hass: HomeAssistant, 
 
 
 async def test_a_damaged_log_costs_no_document(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    await entry.runtime_data.async_import_knowledge(NOTES, dry_run=False)
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
     await async_wait_complete(entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     path = Path(hass.config.path("semantic_home.db"))
@@ -115,4 +115,4 @@ async def test_a_damaged_log_costs_no_document(hass: HomeAssistant, entry: MockC
     issue = reported(hass)
     assert issue is not None
     assert issue.translation_key == "index_log_damaged"
-    assert len(await entry.runtime_data.async_knowledge()) == len(NOTES)
+    assert len(await entry.runtime_data.knowledge.async_all()) == len(NOTES)

@@ -104,10 +104,10 @@ async def test_an_import_says_so_and_brings_nothing(hass: HomeAssistant, entry: 
         await hass.services.async_call(DOMAIN, "import_knowledge", data, blocking=True)
     assert failure.value.translation_key == "failed"
     assert (failure.value.translation_placeholders or {})["detail"]
-    assert await entry.runtime_data.async_knowledge() == []
+    assert await entry.runtime_data.knowledge.async_all() == []
     assert (await match(hass, COUCH))["entity_ids"] == ["light.sofa_lamp"]
     await hass.services.async_call(DOMAIN, "import_knowledge", data, blocking=True)
-    assert len(await entry.runtime_data.async_knowledge()) == 300
+    assert len(await entry.runtime_data.knowledge.async_all()) == 300
     await async_wait_complete(entry)
     assert sound(hass)
 

@@ -53,7 +53,7 @@ async def call(hass: HomeAssistant, action: str, context: Context | None = None,
 
 
 async def stored(entry: MockConfigEntry) -> set[str]:
-    return {row.text for row in await entry.runtime_data.async_knowledge()}
+    return {row.text for row in await entry.runtime_data.knowledge.async_all()}
 
 
 def config_file(hass: HomeAssistant, name: str, content: bytes | str) -> Path:
@@ -75,20 +75,20 @@ def ancestor(file: Path, **tables: list[tuple[object, ...]]) -> Path:
 
 
 async def test_export_and_import_lose_nothing(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    await entry.runtime_data.async_import_knowledge(NOTES, dry_run=False)
-    before = await entry.runtime_data.async_knowledge()
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
+    before = await entry.runtime_data.knowledge.async_all()
     exported = await call(hass, "export", path="saved/deep/knowledge.jsonl")
     assert exported == {"count": 3, "path": hass.config.path("saved/deep/knowledge.jsonl")}
 
     await hass.config_entries.async_remove(entry.entry_id)
     again = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: None})
     await async_set_up(hass, again)
-    assert await again.runtime_data.async_knowledge() == []
+    assert await again.runtime_data.knowledge.async_all() == []
     response = await call(hass, "import", path=exported["path"])
     assert response == {
         "added": 3, "merged": 0, "unchanged": 0, "skipped": 0, "errors": [], "dry_run": False
     }  # fmt: skip
-    assert await again.runtime_data.async_knowledge() == before
+    assert await again.runtime_data.knowledge.async_all() == before
     assert sorted(before, key=lambda row: row.knowledge_type) == NOTES
 
     assert (await call(hass, "import", path=exported["path"]))["unchanged"] == 3
@@ -118,13 +118,13 @@ async def test_the_ancestors_database(hass: HomeAssistant, entry: MockConfigEntr
         {"row": 4, "reason": "the score is 1.5, not between 0 and 1"},
     ]
     assert file.read_bytes() == before
-    rows = {row.text: row for row in await entry.runtime_data.async_knowledge()}
+    rows = {row.text: row for row in await entry.runtime_data.knowledge.async_all()}
     assert rows["the couch is in the living room"].score == 0.9
     assert rows["the robot cleans at ten"].created == datetime(2024, 1, 1, 10, tzinfo=UTC)
 
 
 async def test_a_dry_run_says_what_would_happen(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    await entry.runtime_data.async_import_knowledge(NOTES[:1], dry_run=False)
+    await entry.runtime_data.knowledge.async_import(NOTES[:1], dry_run=False)
     changed = json.dumps({"text": NOTES[0].text, "knowledge_type": "fact", "updated": "2026-01-01", "metadata": {}})
     config_file(hass, "new.jsonl", f"{LINE}\n{changed}\nrubbish\n")
     database = Path(hass.config.path("semantic_home.db"))
@@ -293,7 +293,7 @@ async def test_knowledge_stays_when_the_home_is_read_again(hass: HomeAssistant, 
     await hass.services.async_call(DOMAIN, "rebuild_index", {}, blocking=True)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
-    assert len(await entry.runtime_data.async_knowledge()) == 3
+    assert len(await entry.runtime_data.knowledge.async_all()) == 3
     assert await hass.config_entries.async_unload(entry.entry_id)
     store = IndexStore.open(Path(hass.config.path("semantic_home.db")))
     assert sorted(store.knowledge(), key=lambda row: row.knowledge_type) == NOTES
@@ -354,3 +354,56 @@ async def test_an_import_that_nobody_waits_for_is_done_before_the_index_closes(
         assert await unloading
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert await stored(entry) == {"the couch is in the living room"}
+
+
+async def test_knowledge_is_listed_in_pages(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
+    pages = [await call(hass, "list", limit=2, offset=offset) for offset in (0, 2, 4)]
+    assert [len(page["knowledge"]) for page in pages] == [2, 1, 0]
+    assert [page["total"] for page in pages] == [3, 3, 3]
+    listed = [row for page in pages for row in page["knowledge"]]
+    assert listed[0] == {
+        "id": NOTES[1].key[1],
+        "text": NOTES[1].text,
+        "type": "pattern",
+        "metadata": {},
+        "success_score": 0.1,
+        "created": NOTES[1].created.isoformat(),
+        "updated": NOTES[1].updated.isoformat(),
+    }
+    found = await call(hass, "list", types=["query", "pattern"])
+    assert {row["type"] for row in found["knowledge"]} == {"query", "pattern"}
+    assert (await call(hass, "list", source="user"))["total"] == 0
+
+
+async def test_knowledge_is_deleted(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
+    documents = entry.runtime_data.status.documents
+    assert await call(hass, "delete", types="fact") == {"count": 1}
+    assert entry.runtime_data.status.documents == documents - 1
+    ids = [row.key[1] for row in NOTES]
+    assert await call(hass, "delete", id=ids, confirm=True) == {"count": 2}
+    assert await stored(entry) == set()
+    assert await call(hass, "delete", types="fact") == {"count": 0}
+
+
+@pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({}, "nothing_selected"),
+        ({"confirm": True}, "nothing_selected"),
+        ({"id": [], "types": []}, "nothing_selected"),
+        ({"id": "gone"}, "unknown_knowledge"),
+        ({"types": ["fact", "pattern"]}, "confirmation_needed"),
+    ],
+)
+async def test_a_deletion_has_to_say_what(
+    hass: HomeAssistant, entry: MockConfigEntry, data: dict[str, Any], key: str
+) -> None:
+    await entry.runtime_data.knowledge.async_import(NOTES, dry_run=False)
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, "delete", **data)
+    assert raised.value.translation_key == key
+    assert str(raised.value) != key, "the message was not found in the translations"
+    assert len(await stored(entry)) == 2

@@ -32,6 +32,8 @@ SCHEMAS = {
     "compare_models": compare_services.COMPARE_MODELS_SCHEMA,
     "import_knowledge": knowledge_services.IMPORT_KNOWLEDGE_SCHEMA,
     "export_knowledge": knowledge_services.EXPORT_KNOWLEDGE_SCHEMA,
+    "list_knowledge": knowledge_services.LIST_KNOWLEDGE_SCHEMA,
+    "delete_knowledge": knowledge_services.DELETE_KNOWLEDGE_SCHEMA,
 }
 QUALITY_RULES = 54
 
@@ -152,6 +154,8 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     assert f"1 to {MAX_COMPARED} sentences" in fields["compare_models"]["fields"]["queries"]["description"]
     limits = f"At most {MAX_ROWS:,} rows and {MAX_MEGABYTES} MB"
     assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
+    assert f"up to {knowledge_services.MAX_LISTED}" in fields["list_knowledge"]["fields"]["limit"]["description"]
+    assert f"at most {knowledge_services.MAX_LISTED}" in fields["delete_knowledge"]["fields"]["id"]["description"]
     assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]
 
 

@@ -13,6 +13,7 @@ from .candidates import candidate_of, entity_id_of, places_of, strings_of, thing
 from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .index import (
+    KIND_KNOWLEDGE,
     Changes,
     Counts,
     Damage,
@@ -22,6 +23,8 @@ from .index import (
     IndexStore,
     Key,
     Knowledge,
+    Page,
+    Selection,
     Stamp,
     UnknownGenerationError,
     VectorIndex,
@@ -213,6 +216,16 @@ class HomeIndex:
         """Give all knowledge that there is."""
         return self._store.knowledge()
 
+    def knowledge_page(self, selection: Selection, limit: int, offset: int) -> Page:
+        """Give a part of the knowledge that is selected, the latest first."""
+        return self._store.knowledge_page(selection, limit, offset)
+
+    def remove_knowledge(self, selection: Selection, most: int | None) -> int:
+        """Remove what is selected, and tell how much; raises TooManySelectedError when that is more than `most`."""
+        changes = self._store.remove_knowledge(selection, most)
+        self._take_in(changes, ())
+        return len(changes.removed)
+
     def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
         """Give texts that have no vector in a generation yet, but for those that its model refuses."""
         return self._store.missing_texts(generation_id, limit, refused)
@@ -296,7 +309,8 @@ class HomeIndex:
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
             return False
-        self._matcher = None
+        if any(kind != KIND_KNOWLEDGE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
+            self._matcher = None
         for kind, source_id in changes.removed:
             self._documents.pop((kind, source_id), None)
             for dense in self._dense.values():

@@ -35,12 +35,11 @@ from .engine import (
     Role,
 )
 from .home_index import EntityFilter, HomeIndex, IndexStatus
+from .home_knowledge import HomeKnowledge
 from .index import (
     Document,
     Generation,
-    ImportCounts,
     IncompleteGenerationError,
-    Knowledge,
     NoPreviousGenerationError,
     Stamp,
     StoreError,
@@ -94,6 +93,8 @@ class SemanticHome:
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
+        self.knowledge = HomeKnowledge(self.index, self._index_changed)
+        """What the household knows."""
         self.clarifications = Clarifications(self._async_result, self._async_things)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
@@ -274,20 +275,6 @@ class SemanticHome:
         await self._index_changed()
         await self._sync.async_flush(everything=True)
         return self._status
-
-    async def async_import_knowledge(self, rows: Sequence[Knowledge], *, dry_run: bool) -> ImportCounts:
-        """Add all rows or none, or only count what that would do; the vectors follow in the background.
-
-        Raises HeldError during a backup, StoreError.
-        """
-        imported = await self.index.async_import_knowledge(rows, dry_run=dry_run)
-        if imported.keys:
-            await self._index_changed()
-        return imported.counts
-
-    async def async_knowledge(self) -> list[Knowledge]:
-        """Give all knowledge that there is. Raises StoreError."""
-        return await self.index.async_ask(HomeIndex.knowledge)
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
