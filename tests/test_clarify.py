@@ -18,7 +18,7 @@ from custom_components.semantic_home.engine import EncoderBusyError
 from custom_components.semantic_home.runtime import SemanticHome
 
 from .conftest import ROOT
-from .house import Home, async_let_sync
+from .house import Home, async_let_sync, async_wait_complete
 
 LAMPS = ("light.lamp_living", "light.lamp_bedroom")
 
@@ -135,16 +135,24 @@ async def refused(hass: HomeAssistant, clarification_id: str, context: Context |
 
 @pytest.mark.usefixtures("lamps")
 async def test_a_question_is_answered_once_and_in_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    asked = await ask(hass)
-    assert not await refused(hass, asked["clarification_id"])
-    assert await refused(hass, asked["clarification_id"])
+    once, asked = await ask(hass), await ask(hass)
+    assert not await refused(hass, once["clarification_id"])
+    assert await refused(hass, once["clarification_id"])
 
-    asked = await ask(hass)
     freezer.tick(LIFETIME - timedelta(seconds=1))
     again = await clarify(hass, clarification_id=asked["clarification_id"], answer="yes")
     assert again["needs_clarification"]
     freezer.tick(LIFETIME + timedelta(seconds=1))
     assert await refused(hass, again["clarification_id"])
+
+
+async def test_what_was_answered_is_not_asked_again(hass: HomeAssistant, lamps: MockConfigEntry) -> None:
+    """With the model; what else there is to learning is in test_learning.py."""
+    asked = await ask(hass)
+    await clarify(hass, clarification_id=asked["clarification_id"], answer="the lamp in the bedroom")
+    again = await clarify(hass, query="switch the lamp off")
+    assert (again["status"], again["entity_ids"]) == ("resolved", ["light.lamp_bedroom"])
+    await async_wait_complete(lamps)
 
 
 async def test_another_user_cannot_answer(hass: HomeAssistant, lamps: MockConfigEntry) -> None:

@@ -14,6 +14,7 @@ from custom_components.semantic_home import clarify_services, compare_services, 
 from custom_components.semantic_home.const import MAX_COMPARED, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
+from custom_components.semantic_home.learned_requests import MAX_LEARNED
 from custom_components.semantic_home.local_engine import REQUIREMENTS
 from custom_components.semantic_home.model_choice import Engine
 
@@ -156,6 +157,8 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
     assert f"up to {knowledge_services.MAX_LISTED}" in fields["list_knowledge"]["fields"]["limit"]["description"]
     assert f"at most {knowledge_services.MAX_LISTED}" in fields["delete_knowledge"]["fields"]["id"]["description"]
+    options = ENGLISH["options"]["step"]["init"]["data_description"]
+    assert f"Up to {MAX_LEARNED} requests" in options["learn"]
     assert f"{MAX_TEXT_LENGTH:,} characters" in fields["generate_embeddings"]["fields"]["texts"]["description"]
 
 

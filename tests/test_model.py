@@ -20,11 +20,13 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from custom_components.semantic_home.const import (
+    CONF_CAUTION,
     CONF_DEVICE,
     CONF_ENGINE,
     CONF_EXACT,
     CONF_FOLDER,
     CONF_IDLE_MINUTES,
+    CONF_LEARN,
     CONF_MODEL,
     CONF_MODEL_CHANGE,
     CONF_REMEMBER_QUERIES,
@@ -96,21 +98,15 @@ async def options_form(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlo
 
 async def test_options_are_those_of_the_engine(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
-    assert fields == {
-        CONF_SCOPE,
-        CONF_MODEL_CHANGE,
-        CONF_DEVICE,
-        CONF_EXACT,
-        CONF_THREADS,
-        CONF_IDLE_MINUTES,
-        CONF_REMEMBER_QUERIES,
-    }
+    always = {CONF_SCOPE, CONF_CAUTION, CONF_LEARN}
+    local = {CONF_MODEL_CHANGE, CONF_THREADS, CONF_IDLE_MINUTES, CONF_REMEMBER_QUERIES}
+    assert fields == always | local | {CONF_DEVICE, CONF_EXACT}
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_ENGINE: "numpy"})
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
-    assert fields == {CONF_SCOPE, CONF_MODEL_CHANGE, CONF_THREADS, CONF_IDLE_MINUTES, CONF_REMEMBER_QUERIES}
+    assert fields == always | local
     hass.config_entries.async_update_entry(entry, data={CONF_MODEL: None})
     fields = {str(field) for field in (await options_form(hass, entry))["data_schema"].schema}
-    assert fields == {CONF_SCOPE}
+    assert fields == always
 
 
 async def test_options_reach_openvino(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:

@@ -8,12 +8,14 @@ import secrets
 from homeassistant.util import dt as dt_util
 
 from .home_index import EntityFilter
+from .learned_requests import Lesson
 from .matching import (
     Matched,
     MatchRequest,
     MatchResult,
     Outcome,
     Question,
+    Status,
     Thing,
     begin,
     missing,
@@ -29,6 +31,10 @@ MAX_CANDIDATES = 50
 
 type Match = Callable[[MatchRequest, EntityFilter], Awaitable[MatchResult]]
 type FindThings = Callable[[Collection[str]], Awaitable[Mapping[str, Thing]]]
+type Learn = Callable[[Lesson], None]
+
+# What an answer comes to that chose among what was offered.
+_CHOSEN = frozenset(["answered", "confirmed"])
 
 
 class UnknownClarificationError(Exception):
@@ -58,19 +64,30 @@ class Clarified:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
-    question: Question
+class _Begun:
+    """What a clarification began with, whatever becomes of it."""
+
+    id: str
+    request: str
+    language: str
     asker: Asker
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    begun: _Begun
+    question: Question
     expires: datetime
 
 
 class Clarifications:
     """Asks, and remembers what was asked until it is answered."""
 
-    def __init__(self, match: Match, things: FindThings) -> None:
-        """Take what matches a request, and what knows entities by their ids."""
+    def __init__(self, match: Match, things: FindThings, learn: Learn) -> None:
+        """Take what matches a request, what knows entities by their ids, and what learns from answers."""
         self._match = match
         self._find_things = things
+        self._learn = learn
         # The oldest first.
         self._open: dict[str, _Open] = {}
 
@@ -87,7 +104,9 @@ class Clarifications:
         request = replace(request, limit=MAX_CANDIDATES, context_place=asker.context_place)
         result = await self._match(request, asker.limits)
         outcome = begin(request.query, language, result, await self._things(result))
-        return self._clarified(outcome, request.query, language, asker, secrets.token_urlsafe(12))
+        return self._clarified(
+            outcome, request.query, _Begun(secrets.token_urlsafe(12), request.query, language, asker)
+        )
 
     async def async_answer(self, clarification_id: str, answer: str, asker: Asker) -> Clarified:
         """Take the answer to a question. Of the asker the user and the right to read count, the rest is as it was.
@@ -95,14 +114,24 @@ class Clarifications:
         Raises UnknownClarificationError; as matching does, and then the question stays open.
         """
         waiting = self._take(clarification_id, asker.user_id)
-        asker = replace(waiting.asker, limits=replace(waiting.asker.limits, permits=asker.limits.permits))
+        begun, question = waiting.begun, waiting.question
+        asker = replace(begun.asker, limits=replace(begun.asker.limits, permits=asker.limits.permits))
         try:
-            outcome = reply(waiting.question, answer) or await self._weigh(waiting.question, answer, asker)
+            outcome = reply(question, answer) or await self._weigh(question, answer, asker)
         except BaseException:
             self._open[clarification_id] = waiting
             raise
-        query = outcome.question.query if outcome.question else waiting.question.query
-        return self._clarified(outcome, query, waiting.question.language, asker, clarification_id)
+        begun = replace(begun, asker=asker)
+        # What replaced the request meanwhile was never asked like that, or not in these words.
+        if outcome.status is Status.RESOLVED and outcome.reason in _CHOSEN and question.query == begun.request:
+            self._teach(question, outcome.entity_ids, asker)
+        return self._clarified(outcome, (outcome.question or question).query, begun)
+
+    def _teach(self, question: Question, entity_ids: tuple[str, ...], asker: Asker) -> None:
+        # Who may not see all of the home chooses from less, and must not decide for those who may.
+        if asker.limits.permits is None:
+            circumstances = asker.limits.circumstances(asker.context_place)
+            self._learn(Lesson(question.query, question.language, entity_ids, circumstances))
 
     async def _weigh(self, question: Question, answer: str, asker: Asker) -> Outcome:
         asked = replies(question, answer, MAX_CANDIDATES, asker.context_place)
@@ -118,21 +147,21 @@ class Clarifications:
         found |= {scored.candidate.entity_id for result in results for scored in result.targets}
         return await self._find_things(found)
 
-    def _clarified(self, outcome: Outcome, query: str, language: str, asker: Asker, number: str) -> Clarified:
-        open_too = missing(query, language)
+    def _clarified(self, outcome: Outcome, query: str, begun: _Begun) -> Clarified:
+        open_too = missing(query, begun.language)
         if outcome.question is None:
             return Clarified(outcome, open_too)
         expires = dt_util.utcnow() + LIFETIME
-        self._open[number] = _Open(outcome.question, asker, expires)
+        self._open[begun.id] = _Open(begun, outcome.question, expires)
         if len(self._open) > MAX_OPEN:
             del self._open[next(iter(self._open))]
-        return Clarified(outcome, open_too, number, expires)
+        return Clarified(outcome, open_too, begun.id, expires)
 
     def _take(self, clarification_id: str, user_id: str | None) -> _Open:
         """Take a question out, so that it is answered once. Another user's is as unknown as one that never was."""
         now = dt_util.utcnow()
         self._open = {number: waiting for number, waiting in self._open.items() if waiting.expires > now}
         waiting = self._open.get(clarification_id)
-        if waiting is None or waiting.asker.user_id != user_id:
+        if waiting is None or waiting.begun.asker.user_id != user_id:
             raise UnknownClarificationError(clarification_id)
         return self._open.pop(clarification_id)

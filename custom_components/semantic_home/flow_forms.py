@@ -29,6 +29,7 @@ from .const import (
     CONF_EXACT,
     CONF_FOLDER,
     CONF_IDLE_MINUTES,
+    CONF_LEARN,
     CONF_MODEL,
     CONF_MODEL_CHANGE,
     CONF_REMEMBER_QUERIES,
@@ -188,6 +189,7 @@ def options_form(engine: Engine | None, devices: Sequence[str], options: Mapping
         fields[vol.Required(CONF_THREADS, default=options.get(CONF_THREADS, 0))] = _number(0, 256)
         minutes = options.get(CONF_IDLE_MINUTES, DEFAULT_IDLE_MINUTES)
         fields[vol.Required(CONF_IDLE_MINUTES, default=minutes)] = _number(0, 1440, "min")
+    fields[vol.Required(CONF_LEARN, default=options.get(CONF_LEARN, True))] = BooleanSelector()
     if engine is not None:
         remember = options.get(CONF_REMEMBER_QUERIES, False)
         fields[vol.Required(CONF_REMEMBER_QUERIES, default=remember)] = BooleanSelector()

@@ -1,7 +1,8 @@
 """The blocking half of the runtime: documents, vectors and matcher of one home, used from one thread only."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 import secrets
 from typing import Self
@@ -21,6 +22,7 @@ from .index import (
     Generation,
     GenerationState,
     IndexStore,
+    JsonValue,
     Key,
     Knowledge,
     Page,
@@ -29,7 +31,8 @@ from .index import (
     UnknownGenerationError,
     VectorIndex,
 )
-from .matching import Evidence, Grammar, Matcher, MatchRequest, MatchResult, Thing
+from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
+from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
@@ -62,6 +65,19 @@ class EntityFilter:
             and (self.permits is None or self.permits(entity_id_of(document)))
         )
 
+    def circumstances(self, context_place: str | None) -> dict[str, JsonValue]:
+        """Say, for what is learnt, in which circumstances a request is made: within which limits, and where."""
+        limits: dict[str, Collection[str]] = {
+            "entity_id": self.entity_ids,
+            "area_id": self.area_ids,
+            "floor_id": self.floor_ids,
+            "label_id": self.label_ids,
+            "domain": self.domains,
+            "device_class": self.device_classes,
+        }
+        asked_in: dict[str, JsonValue] = {name: [*sorted(values)] for name, values in limits.items() if values}
+        return asked_in if context_place is None else {**asked_in, "context_place": context_place}
+
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
@@ -89,18 +105,21 @@ class IndexStatus:
 class HomeIndex:
     """One home's documents with everything that answers a query about them."""
 
-    def __init__(self, store: IndexStore) -> None:
-        """Take over an open store and read its documents."""
+    def __init__(self, store: IndexStore, *, learns: bool = True) -> None:
+        """Take over an open store and read its documents. `learns`: answers teach, and what they taught counts."""
         self._store = store
+        self._learns = learns
+        # Read when it is needed.
+        self._learned: LearnedRequests | None = None
         self._documents: dict[Key, Document] = {document.key: document for document in store.documents()}
         # The generations that are searched, by id: the active one, and those that are compared with it.
         self._dense: dict[int, DenseIndex] = {}
         self._matcher: Matcher | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, learns: bool = True) -> Self:
         """Open or create the database. Raises StoreError, NewerSchemaError."""
-        return cls(IndexStore.open(path))
+        return cls(IndexStore.open(path), learns=learns)
 
     def close(self) -> None:
         """Close the database."""
@@ -210,6 +229,7 @@ class HomeIndex:
         """Take in documents that another connection has written, with the vectors that their texts have."""
         written = {document.key: document for document in self._store.find(keys)}
         self._documents |= written
+        self._learned = None
         self._place(written, list(self._dense))
 
     def knowledge(self) -> list[Knowledge]:
@@ -225,6 +245,14 @@ class HomeIndex:
         changes = self._store.remove_knowledge(selection, most)
         self._take_in(changes, ())
         return len(changes.removed)
+
+    def learn(self, lesson: Lesson) -> bool:
+        """Keep what an answer taught, unless it is never acted on by a guess; tell whether it is kept."""
+        if not self._learns or any(thing.guarded for thing in self.things(lesson.entity_ids).values()):
+            return False
+        row = lesson.knowledge(datetime.now(UTC))
+        changes = self._store.keep_knowledge(row, LEARNED, MAX_LEARNED)
+        return self._take_in(changes, self._store.find([row.key]))
 
     def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
         """Give texts that have no vector in a generation yet, but for those that its model refuses."""
@@ -292,6 +320,7 @@ class HomeIndex:
         """Say who is to be matched by whom, and what the model says of it. Raises as `match` does."""
         if generation_id is not None and generation_id not in self._dense:
             raise UnknownGenerationError(f"Generation {generation_id} is not searched")
+        request = replace(request, learned=self._learned_in(limits.circumstances(request.context_place)))
         matcher, visible = self._current_matcher(), None
         if limits.permits is not None:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
@@ -309,6 +338,7 @@ class HomeIndex:
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
             return False
+        self._learned = None
         if any(kind != KIND_KNOWLEDGE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
             self._matcher = None
         for kind, source_id in changes.removed:
@@ -337,6 +367,13 @@ class HomeIndex:
         """Give up the memory of generations that are gone."""
         there = {generation.id for generation in self._store.generations()}
         self._dense = {number: dense for number, dense in self._dense.items() if number in there}
+
+    def _learned_in(self, asked_in: Mapping[str, JsonValue]) -> tuple[Learned, ...]:
+        if not self._learns:
+            return ()
+        if self._learned is None:
+            self._learned = LearnedRequests.read(self._store)
+        return self._learned.made_in(asked_in)
 
     def _current_matcher(self) -> Matcher:
         if self._matcher is None:

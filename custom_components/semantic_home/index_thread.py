@@ -14,7 +14,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.recorder import DATA_INSTANCE
 
-from .const import DOMAIN
+from .const import CONF_LEARN, DOMAIN
 from .home_index import HomeIndex
 from .index import Damage, HeldError, Knowledge, StoreError
 from .knowledge_import import Imported, import_knowledge
@@ -48,7 +48,8 @@ class IndexThread:
 
     async def async_open(self) -> Damage | None:
         """Open the index; return what was wrong with its file, unless nothing was. Raises StoreError."""
-        self._index = index = await self._run(HomeIndex.open, self._path)
+        learns = self._entry.options.get(CONF_LEARN, True)
+        self._index = index = await self._run(partial(HomeIndex.open, self._path, learns=learns))
         return index.damage
 
     async def async_settle(self) -> None:

@@ -59,7 +59,7 @@ _FAILURES = {"import_file_unreadable", "export_failed"}
 
 @callback
 def async_setup_knowledge_services(hass: HomeAssistant) -> None:
-    """Register the actions, for administrators alone: they read and write files, and what the whole household knows."""
+    """Register the actions, for administrators alone: they read and write files, and what everybody taught."""
     service.async_register_admin_service(
         hass,
         DOMAIN,

@@ -93,9 +93,9 @@ class SemanticHome:
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
-        self.knowledge = HomeKnowledge(self.index, self._index_changed)
+        self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
-        self.clarifications = Clarifications(self._async_result, self._async_things)
+        self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
         self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
@@ -154,7 +154,7 @@ class SemanticHome:
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
         self.clarifications.clear()
-        await self.index.async_settle()
+        await self.knowledge.async_settle()
         await self._sync.async_stop()
         for line in self._lines:
             await line.async_stop()
