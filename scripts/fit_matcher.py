@@ -65,7 +65,7 @@ def _fit_requests() -> None:
     print("Making sentences ...", file=sys.stderr)
     sentences = [*templates.sentences(folders, names, EACH, SEED), *templates.chatter(for_weights=False)]
     print(f"Training on {len(sentences)} sentences ...", file=sys.stderr)
-    arrays = request_training.train(sentences, SEED, lambda line: print(line, file=sys.stderr))
+    arrays = request_training.train(sentences, names, SEED, lambda line: print(line, file=sys.stderr))
     np.savez_compressed(MATCHING / "request_model.npz", **arrays)
 
 

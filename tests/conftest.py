@@ -1,6 +1,7 @@
 """Fixtures for all tests: a Home Assistant that knows this integration, and the real model."""
 
 from collections.abc import AsyncGenerator
+import logging
 from pathlib import Path
 import shutil
 
@@ -17,6 +18,9 @@ from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAI
 
 from .house import Home, async_set_up, async_wait_complete
 from .hub_server import HubServer
+
+# The plugin for Home Assistant has every SQL statement logged, and the report of a failure is hidden among them.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 ROOT = Path(__file__).parent.parent
 MINILM = "all-minilm-l6-v2"

@@ -176,6 +176,17 @@ async def test_only_what_may_be_read_is_offered(hass: HomeAssistant) -> None:
     assert "light.kitchen_ceiling" not in other["entity_ids"]
 
 
+@pytest.mark.usefixtures("lamps")
+async def test_a_right_that_is_taken_away_closes_the_question(hass: HomeAssistant) -> None:
+    user = MockUser().add_to_hass(hass)
+    user.mock_policy({"entities": {"entity_ids": {one: {"read": True} for one in LAMPS}}})
+    asked = await ask(hass, Context(user_id=user.id))
+    user.mock_policy({"entities": {"entity_ids": {LAMPS[0]: {"read": True}}}})
+    assert await refused(hass, asked["clarification_id"], Context(user_id=user.id))
+    user.mock_policy({"entities": {"entity_ids": {one: {"read": True} for one in LAMPS}}})
+    assert await refused(hass, asked["clarification_id"], Context(user_id=user.id)), "it is not kept either"
+
+
 async def test_the_oldest_gives_way(hass: HomeAssistant, lamps: MockConfigEntry) -> None:
     home: SemanticHome = lamps.runtime_data
     first = await ask(hass)

@@ -173,7 +173,7 @@ def test_fitting_weights_is_deterministic(
     fitting, fit_matcher = scripts("fitting.cases"), scripts("fit_matcher")
     made = scripts("fitting.made")
     monkeypatch.setattr(made, "released", lambda: templates)
-    numbers = {"nothing": 3, "chatter": 2, "without_name": 0, "said_elsewhere": 0}
+    numbers = {"nothing": 3, "chatter": 2, "without_name": 0, "in_a_room": 0, "said_elsewhere": 0}
     monkeypatch.setitem(made._SETTINGS, "made", numbers)
     files = ["--homes", str(tiny / "homes"), "--cases", str(tiny / "cases/ours.jsonl")]
     model = ["--model", str(MINILM_FOLDER), "--across", str(tiny / "across")]
@@ -197,8 +197,9 @@ def test_training_the_request_model_is_deterministic(scripts: Any, templates: Pa
     vocabulary = json.loads((Path(matching.__file__).parent / "vocabulary.json").read_text("utf-8"))
 
     def train() -> dict[str, Any]:
-        sentences = list(islice(made.sentences([templates], made.Names(vocabulary), 1, 5), 400))
-        trained: dict[str, Any] = training.train(sentences, 5, lambda _line: None)
+        names = made.Names(vocabulary)
+        sentences = list(islice(made.sentences([templates], names, 1, 5), 400))
+        trained: dict[str, Any] = training.train(sentences, names, 5, lambda _line: None)
         return trained
 
     first, second = train(), train()

@@ -113,7 +113,7 @@ class Clarifications:
 
         Raises UnknownClarificationError; as matching does, and then the question stays open.
         """
-        waiting = self._take(clarification_id, asker.user_id)
+        waiting = self._take(clarification_id, asker)
         begun, question = waiting.begun, waiting.question
         asker = replace(begun.asker, limits=replace(begun.asker.limits, permits=asker.limits.permits))
         try:
@@ -157,11 +157,18 @@ class Clarifications:
             del self._open[next(iter(self._open))]
         return Clarified(outcome, open_too, begun.id, expires)
 
-    def _take(self, clarification_id: str, user_id: str | None) -> _Open:
-        """Take a question out, so that it is answered once. Another user's is as unknown as one that never was."""
+    def _take(self, clarification_id: str, asker: Asker) -> _Open:
+        """Take a question out, so that it is answered once.
+
+        Another user's is as unknown as one that never was, and so is one about what the user may not see any more.
+        """
         now = dt_util.utcnow()
         self._open = {number: waiting for number, waiting in self._open.items() if waiting.expires > now}
         waiting = self._open.get(clarification_id)
-        if waiting is None or waiting.begun.asker.user_id != user_id:
+        if waiting is None or waiting.begun.asker.user_id != asker.user_id:
+            raise UnknownClarificationError(clarification_id)
+        permits = asker.limits.permits
+        if permits is not None and not all(map(permits, waiting.question.entity_ids)):
+            del self._open[clarification_id]
             raise UnknownClarificationError(clarification_id)
         return self._open.pop(clarification_id)

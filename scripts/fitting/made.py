@@ -1,7 +1,8 @@
 """Cases made up for the fit: what nobody labels because it is plain, but the matcher has to learn.
 
-Sentences about no device, and sentences that name none ("next track"), which mean the only thing of their kind, or one
-of several, or nothing that is there.
+Sentences about no device; sentences that name none ("next track"), which mean the only thing of their kind, or one of
+several, or nothing that is there; and sentences in other languages than the home's, which Home Assistant's own do not
+understand there, about all of a kind in a room.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import json
 from pathlib import Path
 import random
+import re
 from typing import Any
 
 from custom_components.semantic_home.matching.text import fold
 
-from .templates import NO_DEVICE, Names, Sentence, chatter, released, sentences
+from .templates import END, NAME, NO_DEVICE, VALUE, Names, Sentence, chatter, released, sentences
 
 _SETTINGS = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
 _VOCABULARY = Path(__file__).resolve().parents[2] / "custom_components/semantic_home/matching/vocabulary.json"
 # Of more than so many, nobody asks which one.
 _MOST_ASKED = 5
+# So many say a room's name in the language of the sentence; so many rooms with but one of a kind are asked about.
+_TRANSLATED, _ONLY_ONE = 0.5, 0.15
 
 
 def made(homes: Path) -> list[dict[str, Any]]:
@@ -30,11 +34,13 @@ def made(homes: Path) -> list[dict[str, Any]]:
         home = json.loads(path.read_text("utf-8"))
         by_language.setdefault(home["language"], []).append(home)
     names = Names(json.loads(_VOCABULARY.read_text("utf-8")))
-    written = [one for one in sentences([released()], names, 3, _SETTINGS["seed"]) if one.language in by_language]
+    of_all = list(sentences([released()], names, 3, _SETTINGS["seed"]))
+    written = [one for one in of_all if one.language in by_language]
     cases = [
         *_some(_about_nothing(written, by_language, rng), _SETTINGS["made"]["nothing"], rng),
         *_some(_about_nothing(chatter(for_weights=True), by_language, rng), _SETTINGS["made"]["chatter"], rng),
         *_some(_without_name(written, by_language, rng), _SETTINGS["made"]["without_name"], rng),
+        *_some(_in_a_room(of_all, by_language, names, rng), _SETTINGS["made"]["in_a_room"], rng),
     ]
     return [case | {"id": f"made-{number}", "file": "made"} for number, case in enumerate(cases)]
 
@@ -83,6 +89,30 @@ def _without_name(
             if len(there) <= _MOST_ASKED:
                 task = "ambig" if len(there) > 1 else "name" if there else "absent"
                 yield {"home": home["home"], "query": one.text, "task": task, "expected": there}
+
+
+def _in_a_room(
+    written: Sequence[Sentence], homes: Mapping[str, Sequence[Mapping[str, Any]]], names: Names, rng: random.Random
+) -> Iterator[dict[str, Any]]:
+    known = [home for some in homes.values() for home in some if home["areas"]]
+    for one in written:
+        home = rng.choice(known)
+        area = rng.choice(home["areas"])
+        there = [
+            entity["entity_id"]
+            for entity in home["entities"]
+            if entity["area"] == area["id"] and not set(one.kinds).isdisjoint(_kinds(entity))
+        ]
+        enough = len(there) > 1 or (there and rng.random() < _ONLY_ONE)
+        if one.form == "area" and one.language != home["language"] and enough:
+            called = names.translated(area["name"], one.language, rng) if rng.random() < _TRANSLATED else area["name"]
+            query = re.sub(f"{NAME}.*?{END}", f"{NAME}{called}{END}", one.marked)
+            said = query.translate(dict.fromkeys(map(ord, NAME + VALUE + END)))
+            yield {"home": home["home"], "query": said, "task": "scope", "expected": there}
+
+
+def _kinds(entity: Mapping[str, Any]) -> tuple[str, str]:
+    return entity["domain"], f"{entity['domain']}.{entity['device_class']}"
 
 
 def _some(cases: Iterator[dict[str, Any]], count: int, rng: random.Random) -> list[dict[str, Any]]:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+import json
+from pathlib import Path
 import re
 
 import numpy as np
 from numpy.typing import NDArray
 import scipy.sparse as sp
 
+from custom_components.semantic_home.matching.place_names import PlaceNames
 from custom_components.semantic_home.matching.request_model import buckets, request_features, word_features
-from custom_components.semantic_home.matching.text import fold, tokens
+from custom_components.semantic_home.matching.text import fold, is_unspaced, tokens
 
-from .templates import CHATTER, END, NAME, VALUE, Sentence
+from .templates import CHATTER, END, NAME, VALUE, Names, Sentence
 
 type Floats = NDArray[np.float32]
 
-BUCKETS, DIMENSION, WORD_BUCKETS = 1 << 15, 40, 1 << 14
+BUCKETS, DIMENSION, WORD_BUCKETS = 1 << 15, 48, 1 << 14
 FORMS = ("name", "area", "floor", "context", "home", "none")
-_EPOCHS, _BATCH, _RATE = 3, 384, 0.02
+_EPOCHS, _BATCH, _RATE = 4, 384, 0.02
 _WORD_SENTENCES, _WORD_EPOCHS, _WORD_BATCH, _WORD_RATE = 60_000, 2, 512, 0.05
 # A word that names something is worth so many others: to miss one is worse than to see one too many.
 _CONTENT_WEIGHT = 4
+# Of each so many sentences with places, one is learnt with them hidden, too.
+_HIDDEN = 2
+_QUANTIFIERS = Path(__file__).with_name("quantifiers.json")
+_DROPPED = 0.3
 _DECAY, _DECAY_OF_SQUARES = 0.9, 0.99
 
 
@@ -43,14 +50,17 @@ class Adam:
         self._parameters[number][rows] -= rate * mean[rows] / (np.sqrt(square[rows]) + 1e-6)
 
 
-def train(sentences: Sequence[Sentence], seed: int, say: Callable[[str], None]) -> dict[str, NDArray[np.generic]]:
+def train(
+    sentences: Sequence[Sentence], names: Names, seed: int, say: Callable[[str], None]
+) -> dict[str, NDArray[np.generic]]:
     """Train both models; gives the arrays of request_model.npz."""
     unique = list({(one.language, one.text): one for one in sentences}.values())
     kinds = sorted({kind for one in unique for kind in one.kinds})
     actions = sorted({one.intent for one in unique})
     truth = [_shares([one.kinds for one in unique], kinds)]
     truth += [_shares([(one.form,) for one in unique], FORMS), _shares([(one.intent,) for one in unique], actions)]
-    table, output, bias = _train_requests(unique, truth, seed, say)
+    truth.append(_asks_for_all(unique))
+    table, output, bias = _train_requests(unique, names, truth, seed, say)
     word_weights, word_bias = _train_words(unique, seed, say)
     scale = np.float32(np.abs(table).max() / 127)
     domains, acts_on = _acts_on(unique, actions)
@@ -70,20 +80,23 @@ def train(sentences: Sequence[Sentence], seed: int, say: Callable[[str], None]) 
 
 
 def _train_requests(
-    sentences: Sequence[Sentence], truth: Sequence[Floats], seed: int, say: Callable[[str], None]
+    sentences: Sequence[Sentence], names: Names, truth: Sequence[Floats], seed: int, say: Callable[[str], None]
 ) -> tuple[Floats, Floats, Floats]:
     rng = np.random.default_rng(seed)
-    inputs = _matrix([buckets(request_features(fold(one.text)), BUCKETS) for one in sentences], BUCKETS)
-    weights = _weights(sentences)
+    texts, of = _with_hidden_places(sentences, names)
+    inputs = _matrix([buckets(request_features(text), BUCKETS) for text in texts], BUCKETS)
+    truth, weights = [part[of] for part in truth], _weights(sentences)[of]
     classes = sum(part.shape[1] for part in truth)
     table = (rng.standard_normal((BUCKETS, DIMENSION)) * 0.3).astype(np.float32)
     output = (rng.standard_normal((DIMENSION, classes)) * 0.3).astype(np.float32)
     bias = np.zeros(classes, np.float32)
-    adam, steps, total = Adam([table, output, bias]), 0, _EPOCHS * len(sentences)
+    adam, steps, total = Adam([table, output, bias]), 0, _EPOCHS * len(texts)
     for epoch in range(_EPOCHS):
         loss = 0.0
-        for batch in _batches(rng, len(sentences), _BATCH):
+        for batch in _batches(rng, len(texts), _BATCH):
             x = inputs[batch]
+            # A few groups of letters left out each time: every one that speaks for a kind is learnt, not the loudest.
+            x.data *= (rng.random(len(x.data)) >= _DROPPED) / np.float32(1 - _DROPPED)
             hidden = x @ table
             gradient, lost = _gradient(hidden @ output + bias, [part[batch] for part in truth], weights[batch])
             loss += lost
@@ -94,7 +107,7 @@ def _train_requests(
             touched = np.unique(x.indices).astype(np.intp)
             adam.step(0, np.asarray((x.T @ back)[touched]), rate, touched)
             steps += 1
-        say(f"  epoch {epoch + 1} of {_EPOCHS}: loss {loss * _BATCH / len(sentences):.3f}")
+        say(f"  epoch {epoch + 1} of {_EPOCHS}: loss {loss * _BATCH / len(texts):.3f}")
     return table, output, bias
 
 
@@ -106,7 +119,9 @@ def _gradient(logits: Floats, truth: Sequence[Floats], weights: Floats) -> tuple
         found = np.exp(logits[:, columns] - logits[:, columns].max(axis=1, keepdims=True))
         found /= found.sum(axis=1, keepdims=True)
         loss -= float((part * np.log(found + 1e-9)).sum(axis=1).mean())
-        gradient[:, columns] = (found - part) * weights[:, None] / len(part)
+        # Where the truth is not known, there is nothing to learn.
+        known = part.sum(axis=1, keepdims=True)
+        gradient[:, columns] = (found * known - part) * weights[:, None] / len(part)
     return gradient, loss
 
 
@@ -136,6 +151,32 @@ def _train_words(sentences: Sequence[Sentence], seed: int, say: Callable[[str], 
             bias -= 0.5 * rate * float(error.sum())
         say(f"  words, epoch {epoch + 1} of {_WORD_EPOCHS}: {100 * wrong / len(truth):.1f} % wrong")
     return weights, bias
+
+
+def _with_hidden_places(sentences: Sequence[Sentence], names: Names) -> tuple[list[str], NDArray[np.intp]]:
+    """Fold sentences, and add those that a home reads which has their places: texts, and of which sentence each is."""
+    places = {language: PlaceNames(names.places(language)) for language in {one.language for one in sentences}}
+    folded = [fold(one.text) for one in sentences]
+    hidden = [places[one.language].hide(text) for one, text in zip(sentences, folded, strict=True)]
+    changed = [number for number, text in enumerate(hidden) if text != folded[number]][::_HIDDEN]
+    texts = [*folded, *(hidden[number] for number in changed)]
+    return texts, np.array([*range(len(folded)), *changed], np.intp)
+
+
+def _asks_for_all(sentences: Sequence[Sentence]) -> Floats:
+    """Tell of each sentence whether it says "all" (no, yes); zeros where the language's words are not known."""
+    words = {
+        language: ({fold(word) for word in found}, any(is_unspaced(word[0]) for word in found))
+        for language, found in json.loads(_QUANTIFIERS.read_text("utf-8"))["words"].items()
+    }
+    truth = np.zeros((len(sentences), 2), np.float32)
+    for row, one in enumerate(sentences):
+        if one.language in words:
+            known, unspaced = words[one.language]
+            said = fold(one.text)
+            found = any(word in said for word in known) if unspaced else not known.isdisjoint(said.split())
+            truth[row, int(found)] = 1
+    return truth
 
 
 def _labelled(marked: str) -> tuple[list[str], list[float | None]]:

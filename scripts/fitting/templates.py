@@ -26,6 +26,8 @@ from hassil.expression import (
 from hassil.intents import RangeSlotList, TextSlotList
 import home_assistant_intents
 
+from custom_components.semantic_home.matching.text import fold
+
 # A slot's filler stands between these in `marked`: one for what names something, one for what is only a value.
 NAME, VALUE, END = "\x01", "\x03", "\x02"
 NO_DEVICE = {
@@ -66,6 +68,21 @@ class Names:
         self._words = dict(vocabulary["places"]) | dict(vocabulary["things"])
         self._concepts = sorted(self._words)
         self._rooms = [place for place in vocabulary["places"] if place not in {*_FLOORS, "home", "inside", "shower"}]
+
+    def places(self, language: str) -> Iterator[tuple[str, str]]:
+        """Give what places are called in a language, and in English, as many households call them: form, name."""
+        for spoken in (language, language.partition("-")[0], "en"):
+            for form, places in (("area", self._rooms), ("floor", _FLOORS)):
+                yield from ((form, word) for place in places for word in self._words[place].get(spoken, ()))
+
+    def translated(self, room: str, language: str, rng: random.Random) -> str:
+        """Say what a home calls a room in a language, or as the home says it if there is no word for it."""
+        called = [
+            one
+            for one in self._rooms
+            if fold(room) in (fold(word) for said in self._words[one].values() for word in said)
+        ]
+        return self._word(language, called[0], rng) if called else room
 
     def room(self, language: str, rng: random.Random) -> str:
         """Name a room."""

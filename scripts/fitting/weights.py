@@ -21,13 +21,13 @@ type Floats = NDArray[np.float64]
 _RIDGE = 2e-4
 _FOR = {
     *("one.place", "one.place_concept", "one.context", "one.grammar", "one.evidence_name", "one.evidence_sentence"),
-    *("one.kind", "one.action", "all.kind", "all.action", "all.place", "all.grammar", "all.evidence_place"),
-    *("none.kind", "none.form", "none.grammar"),
+    *("one.form", "one.kind", "one.action", "all.kind", "all.action", "all.every", "all.place"),
+    *("all.grammar", "all.evidence_place", "none.kind", "none.form", "none.grammar"),
 }
 # What the cases cannot teach: of two things with one name, the one in the satellite's room is meant.
 _AT_LEAST = {"one.context": 2.0}
 _AGAINST = {
-    *("one.other_place", "one.other_place_concept", "one.unexplained"),
+    *("one.every", "one.other_place", "one.other_place_concept", "one.unexplained"),
     *("all.other_place", "all.no_place", "all.unexplained", "all.evidence_no_place"),
 }
 

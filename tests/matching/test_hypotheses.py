@@ -142,7 +142,7 @@ def test_the_explanation_adds_up(matcher: Matcher, query: str, way: str) -> None
     assert shown is not None
     _, _, hypotheses = matcher.suppose(request, evidence)
     weights = Weights.load().with_model if evidence else Weights.load().without_model
-    scores = hypotheses.features @ weights
+    scores = hypotheses.scores(weights)
     total = np.exp(scores).sum()
     found = [probability for probability, _, _ in shown.readings]
     assert found == sorted(found, reverse=True)

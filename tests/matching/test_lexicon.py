@@ -28,7 +28,7 @@ _NAMES = [
 
 def _find(query: str, names: Sequence[tuple[int, str]] = _NAMES, owners: int = 4) -> tuple[list[float], list[float]]:
     """Give share and coverage by owner."""
-    share, coverage = Lexicon(names, owners).find(fold(query))
+    share, coverage = Lexicon(names, owners).find(dict.fromkeys(trigrams(fold(query)), 1.0))
     return share.tolist(), coverage.tolist()
 
 

@@ -9,12 +9,19 @@ import pytest
 
 from custom_components.semantic_home import matching
 from custom_components.semantic_home.matching import RequestModel
+from custom_components.semantic_home.matching.place_names import PlaceNames
 from custom_components.semantic_home.matching.request_model import NOTHING, Reading
 from custom_components.semantic_home.matching.text import fold, tokens
 
 
 def _read(text: str) -> Reading:
     return RequestModel.load().read(fold(text))
+
+
+def _read_there(text: str) -> Reading:
+    """Read it in a home that has the places."""
+    places = PlaceNames([("area", "Kitchen"), ("area", "Küche"), ("area", "客厅"), ("floor", "Upstairs")])
+    return RequestModel.load().read(fold(text), places)
 
 
 def _first(found: dict[str, float]) -> str:
@@ -31,10 +38,10 @@ def _first(found: dict[str, float]) -> str:
         # Degrees: thermostats.
         ("make it 21 degrees in here", "climate"), ("stell die Heizung auf 22 Grad", "climate"),
         ("règle la température à 19 degrés", "climate"), ("установи температуру 23 градуса", "climate"),
-        ("温度を25度にして", "climate"), ("ρύθμισε τη θερμοκρασία στους 22 βαθμούς", "climate"),
+        ("ρύθμισε τη θερμοκρασία στους 22 βαθμούς", "climate"),
         # Brightness and colour: lights.
         ("set the brightness to 40 percent", "light"), ("mach das Licht rot", "light"), ("allume la lumière", "light"),
-        ("включи свет", "light"), ("ライトをつけて", "light"), ("打开客厅的灯", "light"),
+        ("включи свет", "light"), ("ライトをつけて", "light"),
         ("ปิดไฟ", "light"), ("הדלק את האור", "light"),
         # Opening and closing: covers. Locking: locks.
         ("open the blinds", "cover"), ("ferme les volets", "cover"), ("закрой шторы", "cover"),
@@ -79,6 +86,7 @@ def test_timers_and_clocks_are_no_device(text: str) -> None:
         # Languages whose templates have no such sentences: what is set to a number is a light there.
         ("タイマーを3分セットして", NOTHING),
         ("温度を25度に設定して", "climate"),
+        ("温度を25度にして", "climate"),
         ("볼륨을 30으로 설정해 줘", "media_player"),
         # Sentences that no template has.
         ("打开灯", "light"),
@@ -101,7 +109,26 @@ def test_misread(text: str, kind: str) -> None:
     ],
 )
 def test_forms(text: str, form: str) -> None:
-    assert _first(_read(text).forms) == form
+    assert _first(_read_there(text).forms) == form
+
+
+@pytest.mark.parametrize(
+    "text", ["打开客厅的灯", "mach das Licht in der Küche an", "turn on the lights in the kitchen"]
+)
+def test_kinds_in_a_place(text: str) -> None:
+    assert _first(_read_there(text).by_domain) == "light"
+
+
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [
+        ("turn on all fans", True), ("close every blind in the house", True), ("mach alle Lichter aus", True),
+        ("éteins toutes les lampes", True), ("släck alla lampor", True), ("accendi la luce alla scrivania", False),
+        ("turn off the light", False), ("mach das Licht aus", False), ("打开所有的灯", True), ("打开客厅的灯", False),
+    ],
+)  # fmt: skip
+def test_all_of_a_kind(text: str, *, every: bool) -> None:
+    assert (_read(text).every > 0.5) is every
 
 
 def test_words_that_name_something() -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.semantic_home.matching.text import fold, trigrams
+from custom_components.semantic_home.matching.text import fold, trigrams, weighed_trigrams
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,9 @@ def test_what_folds_to_something_has_trigrams(text: str) -> None:
 def test_trigrams_of_two_texts_are_those_of_each(left: str, right: str) -> None:
     left, right = fold(left), fold(right)
     assert trigrams(f"{left} {right}") == trigrams(left) | trigrams(right)
+
+
+def test_trigrams_weigh_what_their_weightiest_word_weighs() -> None:
+    grams = weighed_trigrams("beside the bed 浴室灯", {"beside": 0.3, "the": 0.3, "bed": 0.8})
+    assert grams.keys() == trigrams("beside the bed 浴室灯")
+    assert (grams["sid"], grams["bed"], grams[" be"], grams["浴室"]) == (0.3, 0.8, 0.8, 1.0)

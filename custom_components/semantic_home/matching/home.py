@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lexicon import Lexicon, Spelling, Words
+from .place_names import PlaceNames
 from .text import fold
 from .types import Candidate, Place
 from .vocabulary import Vocabulary
@@ -48,6 +49,7 @@ class Home:
     def __init__(self, candidates: Sequence[Candidate], places: Sequence[Place]) -> None:
         """Index names, words and concepts; some 0.1 s a thousand candidates."""
         self.candidates = tuple(candidates)
+        self.entity_ids = tuple(one.entity_id for one in candidates)
         self.places = tuple(places)
         self.vocabulary = Vocabulary.load()
         count, place_count = len(candidates), len(places)
@@ -56,6 +58,7 @@ class Home:
         self.words = Words()
         self.names, self.name_words = Lexicon(names, count), Spelling(names, count, self.words)
         self.place_names = Lexicon(place_names, place_count)
+        self.named = PlaceNames((place.form, name) for place in places for name in place.names)
         self.place_words = Spelling(place_names, place_count, self.words)
         self.domains = np.array([one.domain for one in candidates], np.str_)
         self.classes = np.array([one.device_class or "" for one in candidates], np.str_)

@@ -5,27 +5,22 @@ hypotheses of one distribution: that the kitchen's fans are meant, of which ther
 lights, and wins as "none" when it is the better reading of what was said.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .grammar import Parse
-from .home import Concepts, Home
-from .lexicon import written_as_one
+from .heard import Heard
+from .home import Home
 from .request_model import NOTHING, Reading
-from .text import fold
-from .types import Evidence, MatchRequest
 
 type Floats = NDArray[np.float64]
+type Numbers = NDArray[np.intp]
 type Targets = frozenset[int]
 
-# A place counts as named when this much of its name is in the query: inflected forms keep about this much.
-_PLACE_NAMED = 0.7
-# What a place's concepts are worth beside its very name, and the words of a concept beside the same word.
-_TRANSLATED = 0.9
 # Deviations from which a model alone makes a place worth a reading.
 _PLACE_FELT = 1.5
 # Kinds below this probability are not read; of a domain's classes, those count together that come near the first.
@@ -35,17 +30,18 @@ _WHOLE = 0.999
 # To be one of several that are named, this much of a name must be said, and explain about one word more.
 _SAID_WHOLLY, _WORTH_A_WORD, _MOST_TOGETHER = 0.9, 0.5, 6
 _LEAST = 3e-4
+_DIGITS = 9
 
 # fmt: off
 _OF_ONE = (
     "bias", "containment", "containment_cubed", "contained", "coverage", "spelling", "spelling_cubed",
     "spelling_only", "concepts", "concepts_only", "kind", "domain", "kind_by_name", "has_kind_by_name",
-    "action", "form", "form_without_context", "without_context", "place", "other_place", "context",
-    "place_concept", "other_place_concept", "no_place_concept", "unexplained", "grammar", "evidence_name",
-    "evidence_name_only", "evidence_sentence",
+    "action", "every", "form", "form_without_context", "without_context", "place", "other_place", "context",
+    "place_concept", "other_place_concept", "no_place_concept", "unexplained", "grammar",
+    "evidence_name", "evidence_name_only", "evidence_sentence",
 )
 _OF_ALL = (
-    "bias", "kind", "action", "containment", "containment_cubed", "concepts", "nothing", "home", "home_form",
+    "bias", "kind", "action", "every", "containment", "containment_cubed", "concepts", "nothing", "home", "home_form",
     "home_without_context", "home_form_without_context", "context", "context_form", "area", "area_form",
     "floor", "floor_form", "place", "other_place", "no_place", "unexplained", "single", "size", "empty",
     "grammar", "evidence", "evidence_empty", "evidence_place", "evidence_place_only", "evidence_no_place",
@@ -61,121 +57,75 @@ FEATURES = (
     *(f"none.{name}" for name in _OF_NONE),
 )
 _COLUMN = {name: column for column, name in enumerate(FEATURES)}
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the channels find of a request in a home, by candidate unless it is said otherwise (0-1).
-
-    `explained`, `place_explained`: how much of each word the candidate, the place explain: (words, candidates), (words,
-    places). `content`: how much each word names something. `named_places`, `evidence_place` by place.
-    """
-
-    containment: Floats
-    coverage: Floats
-    spelling: Floats
-    concepts: Floats
-    explained: Floats
-    place_explained: Floats
-    content: Floats
-    said_concepts: Concepts
-    named_places: Floats
-    context: int | None
-    evidence_name: Floats | None
-    evidence_sentence: Floats | None
-    evidence_place: Floats | None
-
-    @property
-    def said(self) -> float:
-        """Count the words that name something."""
-        return float(self.content.sum())
-
-    @property
-    def unexplained(self) -> Floats:
-        """Count by candidate the words that name something and that it does not explain."""
-        left: Floats = self.content @ (1 - self.explained)
-        return left
-
-    def unexplained_by(self, explained: Floats, members: Sequence[int]) -> float:
-        """Count the words that name something and that none of several explains (`explained`: by one each)."""
-        return float(self.content @ (1 - explained[:, list(members)].max(axis=1, initial=0.0)))
-
-    @property
-    def in_place(self) -> bool:
-        """Tell whether any place is named."""
-        return bool(len(self.named_places)) and bool(self.named_places.max() > 0)
+_ROW = {name: row for row, name in enumerate(_OF_ONE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Hypotheses:
-    """Readings of a request: features (readings, FEATURES), and in the same order who is meant by candidates' numbers.
+    """Readings of a request: first of one candidate each (`singles`), then of a set each (`sets`), by their numbers.
 
-    The first are of one candidate each (`singles`), the others of a set each (`sets`).
+    `of_one`: the features of the first, (those of one, singles); `of_sets`: of the others, (sets, FEATURES).
     """
 
-    features: Floats
-    singles: NDArray[np.intp]
-    sets: tuple[Targets, ...]
+    of_one: Floats
+    of_sets: Floats
+    singles: Numbers
+    sets: tuple[Numbers, ...]
     heard: Heard
 
     def __len__(self) -> int:
         """Count the readings."""
-        return len(self.features)
+        return len(self.singles) + len(self.sets)
+
+    @property
+    def features(self) -> Floats:
+        """Give all features of every reading: (readings, FEATURES)."""
+        ones = np.zeros((len(self.singles), len(FEATURES)))
+        ones[:, : len(_OF_ONE)] = self.of_one.T
+        return np.concatenate([ones, self.of_sets])
+
+    def scores(self, weights: Floats) -> Floats:
+        """Weigh every reading: (readings,) of weights (FEATURES,)."""
+        scores = np.concatenate([weights[: len(_OF_ONE)] @ self.of_one, self.of_sets @ weights])
+        # A product of matrices adds up equal columns in different orders: equals must stay equals.
+        rounded: Floats = np.round(scores, _DIGITS)
+        return rounded
+
+    def adding(self, members: Targets) -> Hypotheses:
+        """Add the reading that these are meant together."""
+        row = _named_together(self.of_one[:, np.isin(self.singles, list(members))])
+        sets = (*self.sets, np.array(sorted(members), np.intp))
+        return replace(self, of_sets=np.concatenate([self.of_sets, row[None]]), sets=sets)
 
     def targets(self, number: int) -> Targets:
         """Give who is meant by a reading."""
         if number < len(self.singles):
             return frozenset([int(self.singles[number])])
-        return self.sets[number - len(self.singles)]
-
-
-def listen(home: Home, request: MatchRequest, reading: Reading, evidence: Evidence | None) -> Heard:
-    """Ask all channels about a request."""
-    folded = fold(request.query)
-    said = list(reading.words)
-    concepts = home.vocabulary.find(folded)
-    containment, coverage = home.names.find(folded)
-    likeness = home.words.likeness([*said, *written_as_one(said)])
-    explained, place_explained = _explained(home, reading, likeness[: len(said)])
-    context = [number for number, place in enumerate(home.places) if place.id == request.context_place]
-    return Heard(
-        containment=containment,
-        coverage=coverage,
-        spelling=home.name_words.find(likeness.max(axis=0, initial=0.0)),
-        concepts=_shares(home, concepts),
-        explained=explained,
-        place_explained=place_explained,
-        content=reading.content,
-        said_concepts=concepts,
-        named_places=_named_places(home, folded, concepts),
-        context=context[0] if context else None,
-        evidence_name=_by_candidate(home, evidence.names) if evidence else None,
-        evidence_sentence=_by_candidate(home, evidence.sentences) if evidence else None,
-        evidence_place=np.array([evidence.places.get(place.id, 0.0) for place in home.places]) if evidence else None,
-    )
+        return frozenset(self.sets[number - len(self.singles)].tolist())
 
 
 def suppose(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool_], parse: Parse | None) -> Hypotheses:
     """Make every hypothesis about a request, with its features."""
     ones = np.flatnonzero(allowed)
-    single = _of_one(home, heard, reading)[ones]
-    sets = [*_of_all(home, heard, reading, allowed), *_of_several(heard, single, ones)]
-    features = np.concatenate([single, *(row[None] for row, _ in sets), _row(_of_none(heard, reading))[None]])
-    hypotheses = Hypotheses(features, ones, (*(members for _, members in sets), frozenset()), heard)
+    of_one = _of_one(home, heard, reading)[:, ones]
+    sets = [*_of_all(home, heard, reading, allowed), *_of_several(heard, of_one, ones)]
+    sets.append((_row(_of_none(heard, reading)), np.array([], np.intp)))
+    of_sets = np.array([row for row, _ in sets])
+    hypotheses = Hypotheses(of_one, of_sets, ones, tuple(members for _, members in sets), heard)
     if parse is not None:
         _agree(hypotheses, parse)
     return hypotheses
 
 
 def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
-    """Give the features of each candidate, as what is meant by its name."""
+    """Give the features of each candidate, as what is meant by its name: (those of one, candidates)."""
     kind, domain = _kind_probabilities(home, reading)
     by_name = home.named_kinds.each(
         lambda kinds: max((reading.by_domain.get(kind, 0.0) for kind in kinds), default=0.0)
     )
     renamed = home.named_kinds.each(bool)
-    near = heard.named_places[:, None] * home.within if len(home.places) else np.zeros((1, len(home)))
-    here = near.max(axis=0)
+    places = np.flatnonzero(heard.named_places)
+    here = (heard.named_places[places, None] * home.within[places]).max(axis=0, initial=0.0)
     said_places = heard.said_concepts & home.vocabulary.places
     agrees = home.about(said_places).astype(np.float64)
     named = home.about(home.vocabulary.places).astype(np.float64) * float(bool(said_places))
@@ -184,7 +134,7 @@ def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
     in_context = (
         home.within[heard.context] if heard.context is not None and not somewhere else np.zeros(len(home), bool)
     )
-    columns: dict[str, Floats | float] = {
+    found: dict[str, Floats | float] = {
         "bias": 1.0,
         "containment": heard.containment,
         "containment_cubed": heard.containment**3,
@@ -200,6 +150,7 @@ def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
         "kind_by_name": _logs(np.where(renamed > 0, by_name, kind)),
         "has_kind_by_name": renamed,
         "action": _logs(home.by_domain.each(lambda domain: reading.domains.get(domain, 0.0))),
+        "every": reading.every,
         "form": _log(reading.forms["name"] + 0.5 * reading.forms["area"]),
         "form_without_context": without_context * _log(reading.forms["context"] + reading.forms["home"]),
         "without_context": without_context,
@@ -212,22 +163,23 @@ def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
         "unexplained": heard.unexplained,
     }
     if heard.evidence_name is not None and heard.evidence_sentence is not None:
-        columns["evidence_name"] = heard.evidence_name
-        columns["evidence_name_only"] = heard.evidence_name * (1 - heard.containment)
-        columns["evidence_sentence"] = heard.evidence_sentence
-    features = np.zeros((len(home), len(FEATURES)))
-    for name, values in columns.items():
-        features[:, _COLUMN[f"one.{name}"]] = values
+        found["evidence_name"] = heard.evidence_name
+        found["evidence_name_only"] = heard.evidence_name * (1 - heard.containment)
+        found["evidence_sentence"] = heard.evidence_sentence
+    features = np.zeros((len(_OF_ONE), len(home)))
+    for name, values in found.items():
+        features[_ROW[name]] = values
     return features
 
 
-def _of_all(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool_]) -> Iterator[tuple[Floats, Targets]]:
+def _of_all(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool_]) -> Iterator[tuple[Floats, Numbers]]:
     """Give the features of all things of a kind in a place, for every kind and place that may be meant."""
     for probability, domain, members in _kinds(home, reading):
         common = {
             "bias": 1.0,
             "kind": _log(probability),
             "action": _log(reading.domains.get(domain, 0.0)),
+            "every": reading.every,
             "containment": float(heard.containment.max(initial=0.0)),
             "containment_cubed": float(heard.containment.max(initial=0.0)) ** 3,
             "concepts": float(heard.concepts.max(initial=0.0)),
@@ -238,21 +190,33 @@ def _of_all(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool
         for form, places in _spots(home, heard):
             here = members & allowed & (home.within[list(places)].any(axis=0) if places else True)
             row = common | _place_features(heard, reading, form, places)
-            size = int(here.sum())
+            size = int(np.count_nonzero(here))
             row |= {"single": float(size == 1), "size": math.log(max(size, 1)), "empty": float(not size)}
             if not size and heard.evidence_name is not None:
                 row["evidence_empty"] = common["evidence"]
             named = {f"all.{name}": value for name, value in row.items()}
-            yield _row(named), frozenset(np.flatnonzero(here).tolist())
+            yield _row(named), np.flatnonzero(here)
 
 
-def _of_several(heard: Heard, single: Floats, ones: NDArray[np.intp]) -> Iterator[tuple[Floats, Targets]]:
-    """Give the features of what is meant by several names in one sentence: those of one name, on the average."""
-    together = _together(heard, heard.explained, heard.containment, ones.tolist())
+def _of_several(heard: Heard, of_one: Floats, ones: Numbers) -> Iterator[tuple[Floats, Numbers]]:
+    """Give the features of what is meant by several names in one sentence."""
+    together = _together(heard, heard.explained, heard.containment, ones)
     if len(together) > 1:
-        row = single[np.isin(ones, together)].mean(axis=0)
+        row = _named_together(of_one[:, np.isin(ones, together)])
         row[_COLUMN["one.unexplained"]] = heard.unexplained_by(heard.explained, together)
-        yield row, frozenset(together)
+        yield row, np.array(together, np.intp)
+
+
+def _named_together(of_one: Floats) -> Floats:
+    """Give the features of several of one's features (those of one, several): those of one name, on the average.
+
+    What kind is asked for is told of one of them: "the lamp and the fan" asks for no kind that is both.
+    """
+    row = np.zeros(len(FEATURES))
+    row[: len(_OF_ONE)] = of_one.mean(axis=1)
+    for name in ("kind", "domain", "kind_by_name", "action"):
+        row[_ROW[name]] = of_one[_ROW[name]].max()
+    return row
 
 
 def _place_features(heard: Heard, reading: Reading, form: str, places: tuple[int, ...]) -> dict[str, float]:
@@ -298,15 +262,16 @@ def _of_none(heard: Heard, reading: Reading) -> dict[str, float]:
 
 def _agree(hypotheses: Hypotheses, parse: Parse) -> None:
     """Note which hypotheses are what Home Assistant's own sentences make of the request."""
-    features, first_set = hypotheses.features, len(hypotheses.singles)
     if parse.nothing:
-        features[-1, _COLUMN["none.grammar"]] = 1.0
+        hypotheses.of_sets[-1, _COLUMN["none.grammar"]] = 1.0
         return
     if parse.by_name:
         named = [one for members in parse.options for one in members]
-        features[np.flatnonzero(np.isin(hypotheses.singles, named)), _COLUMN["one.grammar"]] = 1.0
-    for number, members in enumerate(hypotheses.sets[:-1], first_set):
-        features[number, _COLUMN["all.grammar"]] = float(members in parse.options)
+        hypotheses.of_one[_ROW["grammar"], np.isin(hypotheses.singles, named)] = 1.0
+    sizes = {len(members) for members in parse.options}
+    for number, members in enumerate(hypotheses.sets[:-1]):
+        agreed = len(members) in sizes and frozenset(members.tolist()) in parse.options
+        hypotheses.of_sets[number, _COLUMN["all.grammar"]] = float(agreed)
 
 
 def _kinds(home: Home, reading: Reading) -> Iterator[tuple[float, str, NDArray[np.bool_]]]:
@@ -335,7 +300,7 @@ def _spots(home: Home, heard: Heard) -> Iterator[tuple[str, tuple[int, ...]]]:
         if heard.named_places[number] > 0 or felt:
             yield place.form, (number,)
     for form in ("area", "floor"):
-        named = [number for number, place in enumerate(home.places) if place.form == form]
+        named = np.array([number for number, place in enumerate(home.places) if place.form == form], np.intp)
         together = _together(heard, heard.place_explained, heard.named_places, named)
         if len(together) > 1:
             yield form, together
@@ -343,11 +308,12 @@ def _spots(home: Home, heard: Heard) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield "context", (heard.context,)
 
 
-def _together(heard: Heard, explained: Floats, said: Floats, among: Sequence[int]) -> tuple[int, ...]:
+def _together(heard: Heard, explained: Floats, said: Floats, among: Numbers) -> tuple[int, ...]:
     """Choose several that are all named ("the desk lamp and the fan"): each explains words that the others do not."""
     chosen: list[int] = []
     left = heard.said
-    for number in sorted((one for one in among if said[one] >= _SAID_WHOLLY), key=lambda one: (-said[one], one)):
+    wholly = among[said[among] >= _SAID_WHOLLY]
+    for number in wholly[np.argsort(-said[wholly], kind="stable")].tolist():
         fewer = heard.unexplained_by(explained, [*chosen, number])
         if fewer <= left - _WORTH_A_WORD:
             chosen.append(number)
@@ -355,40 +321,9 @@ def _together(heard: Heard, explained: Floats, said: Floats, among: Sequence[int
     return tuple(sorted(chosen)) if len(chosen) <= _MOST_TOGETHER else ()
 
 
-def _named_places(home: Home, folded: str, concepts: Concepts) -> Floats:
-    shares, _ = home.place_names.find(folded)
-    translated = [any(names <= concepts for names in own) for own in home.place_concepts]
-    spelled = np.where(shares >= _PLACE_NAMED, shares, 0.0)
-    named: Floats = np.maximum(spelled, np.where(translated, _TRANSLATED, 0.0))
-    return named
-
-
-def _explained(home: Home, reading: Reading, likeness: Floats) -> tuple[Floats, Floats]:
-    """Tell how much of each word a candidate, a place explain, by their own words or by the same concept."""
-    by_candidate, by_place = home.around_words.explained(likeness), home.place_words.explained(likeness)
-    for number, word in enumerate(reading.words):
-        if concepts := home.vocabulary.find(word):
-            by_candidate[number] = np.maximum(by_candidate[number], _TRANSLATED * home.about(concepts))
-            there = np.array([any(concepts & names for names in own) for own in home.place_concepts], np.float64)
-            by_place[number] = np.maximum(by_place[number], _TRANSLATED * there)
-    return by_candidate, by_place
-
-
-def _shares(home: Home, said: Concepts) -> Floats:
-    """Tell by candidate how much of the best of its names is among the concepts that were said."""
-    shares = np.zeros(len(home))
-    for number in np.flatnonzero(home.called(said)).tolist():
-        shares[number] = max(home.rarity(own & said) / home.rarity(own) for own in home.name_concepts[number])
-    return shares
-
-
 def _kind_probabilities(home: Home, reading: Reading) -> tuple[Floats, Floats]:
     """Give by candidate the probability of its kind, and that of its domain with all classes."""
     return home.by_kind.each(reading.kind), home.by_domain.each(lambda domain: reading.by_domain.get(domain, 0.0))
-
-
-def _by_candidate(home: Home, values: Mapping[str, float]) -> Floats:
-    return np.array([values.get(one.entity_id, 0.0) for one in home.candidates], np.float64)
 
 
 def _row(values: Mapping[str, float]) -> Floats:

@@ -5,15 +5,15 @@ to be done: "turn on the lamp" tells what "switch the lamp off" means, and nothi
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import ORDINALS, Language, Meaning
+from .heard import Heard, listen
 from .home import Home
-from .hypotheses import Heard, Hypotheses, Targets, listen
+from .hypotheses import Hypotheses, Targets
 from .questions import Thing
 from .request_model import Reading, RequestModel
 from .text import fold, tokens
@@ -49,21 +49,11 @@ def recall(home: Home, request: MatchRequest, reading: Reading, hypotheses: Hypo
 
 
 def favour(hypotheses: Hypotheses, members: Targets) -> tuple[Hypotheses, NDArray[np.float64]]:
-    """Say by reading what it is worth that these were meant before; several become a reading of their own.
-
-    That is named as well as they are on the average, like what is named together.
-    """
-    first_set = len(hypotheses.singles)
+    """Say by reading what it is worth that these were meant before; several become a reading of their own."""
     if len(members) > 1:
-        row = hypotheses.features[:first_set][np.isin(hypotheses.singles, list(members))].mean(axis=0)
-        features = np.concatenate([hypotheses.features, row[None]])
-        hypotheses = replace(hypotheses, features=features, sets=(*hypotheses.sets, members))
-    worth = np.zeros(len(hypotheses))
-    if len(members) == 1:
-        worth[:first_set] = np.where(np.isin(hypotheses.singles, list(members)), WORTH, 0.0)
-    if members:
-        worth[first_set:] = [WORTH if one == members else 0.0 for one in hypotheses.sets]
-    return hypotheses, worth
+        hypotheses = hypotheses.adding(members)
+    meant = [hypotheses.targets(number) == members for number in range(len(hypotheses))] if members else []
+    return hypotheses, np.where(meant, WORTH, 0.0) if members else np.zeros(len(hypotheses))
 
 
 def _meant(home: Home, hypotheses: Hypotheses, learned: Learned) -> Targets:
@@ -95,7 +85,7 @@ def _may_name_the_same(reading: Reading, naming: frozenset[str], learned: Learne
 
 def _names_the_same(home: Home, reading: Reading, learned: Learned) -> bool:
     """Tell whether another request names nothing else here, and what it is about can be asked for like this."""
-    other = RequestModel.load().read(fold(learned.query))
+    other = RequestModel.load().read(fold(learned.query), home.named)
     naming = _naming(listen(home, MatchRequest(learned.query), other, None), other)
     if _telling(naming.difference(reading.words), learned.language):
         return False

@@ -7,7 +7,7 @@ letters and pairs of letters that they share; it forgives more typing errors, bu
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 import math
@@ -44,19 +44,20 @@ class Lexicon:
         self._idf = {gram: math.log(1 + len(entries) / len(found)) for gram, found in rows.items()}
         self._mass = np.array([math.fsum(self._idf[gram] for gram in grams) for _, grams in entries])
 
-    def find(self, query: str) -> tuple[Floats, Floats]:
-        """Hold a folded query against the names: by owner, the share of its best name, and its coverage (0-1 both).
+    def find(self, said: Mapping[str, float]) -> tuple[Floats, Floats]:
+        """Hold a query's trigrams, each with its weight (0-1), against the names.
 
-        The coverage is how much of what the query shares with any name of the home stands in this one.
+        Gives by owner the share of its best name that is said, and its coverage (0-1 both): how much of what the query
+        shares with any name of the home stands in this one.
         """
         # Sorted, because a sum of floats depends on its order and a set's order on the process.
-        known = sorted(gram for gram in trigrams(query) if gram in self._rows)
+        known = sorted((gram, self._idf[gram] * weight) for gram, weight in said.items() if gram in self._rows)
         contained = np.zeros(len(self._owner))
-        for gram in known:
-            contained[self._rows[gram]] += self._idf[gram]
-        said = max(math.fsum(self._idf[gram] for gram in known), 1e-9)
+        for gram, weight in known:
+            contained[self._rows[gram]] += weight
+        shared = max(math.fsum(weight for _, weight in known), 1e-9)
         shares = np.minimum(contained / self._mass, 1.0) if len(contained) else contained
-        return self._best(shares), self._best(np.minimum(contained / said, 1.0))
+        return self._best(shares), self._best(np.minimum(contained / shared, 1.0))
 
     def _best(self, values: Floats) -> Floats:
         best = np.zeros(self.owners)
@@ -71,6 +72,10 @@ class Words:
         """Start without any."""
         self._numbers: dict[str, int] = {}
         self._columns: NDArray[np.float32] | None = None
+
+    def __contains__(self, word: object) -> bool:
+        """Tell whether the home has a word, letter by letter."""
+        return word in self._numbers
 
     def number(self, word: str) -> int:
         """Give a word's number, a new one if it has none."""

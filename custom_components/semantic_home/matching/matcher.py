@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from .decision import Option, decide, options, probabilities
 from .exclusion import Exclusions
 from .grammar import Grammar, Parse
+from .heard import listen
 from .home import Home
-from .hypotheses import FEATURES, Hypotheses, Targets, listen, suppose
+from .hypotheses import FEATURES, Hypotheses, Targets, suppose
 from .learned import favour, recall
 from .request_model import Reading, RequestModel
 from .text import fold, trigrams
@@ -85,7 +86,7 @@ class Matcher:
     @property
     def entity_ids(self) -> frozenset[str]:
         """All candidates, for filters."""
-        return frozenset(one.entity_id for one in self._home.candidates)
+        return frozenset(self._home.entity_ids)
 
     def suppose(self, request: MatchRequest, evidence: Evidence | None) -> tuple[Reading, Parse | None, Hypotheses]:
         """Make every hypothesis about a request: how it was read, what the grammar says, and the features."""
@@ -133,7 +134,7 @@ class Matcher:
         weights = self._weights.without_model if evidence is None else self._weights.with_model
         learned = recall(self._home, request, reading, hypotheses)
         hypotheses, worth = favour(hypotheses, learned)
-        found = probabilities(hypotheses.features @ weights + worth)
+        found = probabilities(hypotheses.scores(weights) + worth)
         order = np.argsort(-found, kind="stable")
         likely = order[: max(min(int((found > _IMPROBABLE).sum()), _MOST_WEIGHED), request.limit)].tolist()
         weighed = options([(float(found[number]), hypotheses.targets(number)) for number in likely])
@@ -173,11 +174,11 @@ class Matcher:
         return frozenset(number for number, one in enumerate(self._home.candidates) if one.entity_id in ids)
 
     def _read(self, request: MatchRequest) -> Reading:
-        reading = self._requests.read(fold(request.query))
+        reading = self._requests.read(fold(request.query), self._home.named)
         if request.previous is None:
             return reading
         # "And the one in the bedroom" says where, what was asked before says what; its words were answered already.
-        whole = self._requests.read(fold(f"{request.previous} {request.query}"))
+        whole = self._requests.read(fold(f"{request.previous} {request.query}"), self._home.named)
         return replace(whole, words=reading.words, content=reading.content)
 
     def _allowed(self, request: MatchRequest) -> NDArray[np.bool_]:
@@ -240,9 +241,9 @@ class Matcher:
         )
 
     def _explain(self, weighed: _Weighed) -> Explanation:
-        readings = []
+        readings, features = [], weighed.hypotheses.features
         for number in np.argsort(-weighed.found, kind="stable")[:_EXPLAINED].tolist():
-            parts = weighed.hypotheses.features[number] * weighed.weights
+            parts = features[number] * weighed.weights
             shown = {FEATURES[column]: round(float(parts[column]), 3) for column in np.flatnonzero(parts).tolist()}
             if weighed.worth[number]:
                 shown["learned"] = float(weighed.worth[number])

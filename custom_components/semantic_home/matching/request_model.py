@@ -18,11 +18,14 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from .place_names import PlaceNames
 from .text import tokens
 
 type Floats = NDArray[np.float64]
 
 NOTHING = "none"
+# A word of a place's name names something, whatever it looks like.
+_OF_PLACE = 0.9
 _HOW_WARM, _THERMOMETER, _AS_WELL = "HassClimateGetTemperature", "sensor.temperature", 0.5
 
 
@@ -33,7 +36,7 @@ class Reading:
     `kinds`: a domain, or a domain and a device class ("cover.blind"), or "none" for what no device is asked about.
     `forms`: how it is named: "name", "area", "floor", "home" (everywhere), "context" (where it is said), "none".
     `actions`: Home Assistant's intents. `domains`: what the action can act on, as the intents' templates have it.
-    `by_domain`: the kinds of each domain together.
+    `by_domain`: the kinds of each domain together. `every`: that all of a kind are asked for, in so many words.
     `words`: the request's tokens; `content`: for each, that it names something.
     """
 
@@ -42,6 +45,7 @@ class Reading:
     actions: dict[str, float]
     domains: dict[str, float]
     by_domain: dict[str, float]
+    every: float
     words: tuple[str, ...]
     content: Floats
 
@@ -65,8 +69,8 @@ class RequestModel:
         """Take the arrays that scripts/fit_matcher.py writes.
 
         `table` (buckets, dimension) int8 with `scale`, `output` (dimension, classes) and `bias` (classes,) float32,
-        the names of the classes in `kinds`, `forms` and `actions`, in this order; `acts_on` (actions, domains) with
-        `domains`; `word_weights` (buckets,) float32 and `word_bias`.
+        the names of the classes in `kinds`, `forms` and `actions`, in this order, and then whether all of a kind are
+        asked for; `acts_on` (actions, domains) with `domains`; `word_weights` (buckets,) float32 and `word_bias`.
         """
         self._data = data
         self._table = data["table"]
@@ -80,14 +84,17 @@ class RequestModel:
         self._word_weights = data["word_weights"].astype(np.float32)
         self._word_bias = float(data["word_bias"])
 
-    def read(self, folded: str) -> Reading:
-        """Read a folded request."""
-        rows = buckets(request_features(folded), len(self._table))
-        mean = self._table[rows].astype(np.float32).sum(axis=0) * (self._scale / np.sqrt(max(len(rows), 1)))
-        logits = mean @ self._output + self._bias
-        ends = np.cumsum([len(self._kinds), len(self._forms), len(self._actions)])
-        kinds, forms, actions = (_softmax(part) for part in np.split(logits, ends[:-1]))
-        said = tokens(folded)
+    def read(self, folded: str, places: PlaceNames | None = None) -> Reading:
+        """Read a folded request in a home that has these places."""
+        kinds, forms, actions, every = self._classes(folded)
+        said, placed = tokens(folded), frozenset[str]()
+        content = np.array([self._content(said, place) for place in range(len(said))])
+        if places is not None and (placed := places.words(folded)):
+            # A name tells something of the kind, too ("garage"), and without it the sentence is like others.
+            hidden = self._classes(places.hide(folded))
+            plain = (kinds, forms, actions, every)
+            kinds, forms, actions, every = ((one + other) / 2 for one, other in zip(plain, hidden, strict=True))
+            content = np.maximum(content, [_OF_PLACE if word in placed else 0.0 for word in said])
         by_kind = dict(zip(self._kinds, kinds.tolist(), strict=True))
         doing = dict(zip(self._actions, actions.tolist(), strict=True))
         acted_on = dict(zip(self._domains, (actions @ self._acts_on).tolist(), strict=True))
@@ -107,9 +114,18 @@ class RequestModel:
             doing,
             acted_on,
             dict(by_domain),
+            float(every[1]),
             tuple(said),
-            np.array([self._content(said, place) for place in range(len(said))]),
+            content,
         )
+
+    def _classes(self, folded: str) -> list[Floats]:
+        """Give the probabilities of the kinds, the forms and the actions, and of "not all", "all"."""
+        rows = buckets(request_features(folded), len(self._table))
+        mean = self._table[rows].astype(np.float32).sum(axis=0) * (self._scale / np.sqrt(max(len(rows), 1)))
+        logits = mean @ self._output + self._bias
+        ends = np.cumsum([len(self._kinds), len(self._forms), len(self._actions)])
+        return [_softmax(part) for part in np.split(logits, ends)]
 
     def _content(self, said: list[str], place: int) -> float:
         if said[place].isdigit():

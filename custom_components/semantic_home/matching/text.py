@@ -1,6 +1,6 @@
 """Words without what writers vary: folding, and the letter groups that survive inflection and typing errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 import unicodedata
 
@@ -25,6 +25,18 @@ def fold(text: str) -> str:
 def trigrams(folded: str) -> frozenset[str]:
     """Character trigrams of folded text, words padded by blanks; bigrams where the script has no spaces."""
     return frozenset(_grams(folded))
+
+
+def weighed_trigrams(folded: str, weights: Mapping[str, float]) -> dict[str, float]:
+    """Give the trigrams of folded text, each with the weight of the weightiest word that it is in.
+
+    A word that has no weight, as what is written without spaces is no single word, counts wholly.
+    """
+    found: dict[str, float] = {}
+    for word in folded.split():
+        for gram in _grams(word):
+            found[gram] = max(found.get(gram, 0.0), weights.get(word, 1.0))
+    return found
 
 
 def tokens(folded: str) -> list[str]:
