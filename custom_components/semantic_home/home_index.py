@@ -170,7 +170,8 @@ class HomeIndex:
 
     def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
         """Return what was kept of these sentences' vectors (sentences, dimension)."""
-        return self._store.background(generation_id, sentences)
+        kept = self._store.background(generation_id, sentences)
+        return None if kept is None else kept[0]
 
     def use(self, generation: Generation, sentences: Sequence[str], background: NDArray[np.float32]) -> None:
         """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""

@@ -1,8 +1,11 @@
 """What the home is made of and the vectors that stand for it: kept in SQLite, searched in memory."""
 
 from .ancestor import read_ancestor
+from .heads import TextHeads
 from .jsonl import read_jsonl, write_jsonl
 from .knowledge import KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
+from .late_interaction import late_interaction
+from .lexical import LexicalIndex, LexicalQueries
 from .model import (
     Changes,
     Counts,
@@ -40,14 +43,18 @@ __all__ = [
     "JsonValue",
     "Key",
     "Knowledge",
+    "LexicalIndex",
+    "LexicalQueries",
     "NewerSchemaError",
     "NoKnowledgeTableError",
     "NoPreviousGenerationError",
     "Stamp",
     "StoreError",
+    "TextHeads",
     "UnknownGenerationError",
     "VectorIndex",
     "knowledge_id",
+    "late_interaction",
     "read_ancestor",
     "read_jsonl",
     "write_jsonl",
