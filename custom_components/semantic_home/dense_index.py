@@ -84,7 +84,7 @@ class DenseIndex:
             names=_renamed(self._names.find(query, visible).values, entities),
             sentences=_renamed(sentences.values, entities),
             places=places,
-            heads={head: _renamed(found, entities) for head, found in sentences.heads.items()},
+            heads={head: _renamed(compared(found), entities) for head, found in sentences.heads.items()},
         )
 
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
@@ -105,7 +105,7 @@ class DenseIndex:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Deviations by source id; and those of each head, where there are several."""
+    """Deviations by source id; and the background's, which they are made of, of each head where there are several."""
 
     values: Mapping[str, float] = field(default_factory=dict)
     heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class _Channel:
         if self.heads is None or query.sparse is None or query.multivector is None or not self.heads.know(corrected):
             return _Found(compared(corrected))
         together, heads = self.heads.join(query.sparse[0], query.multivector[0], corrected)
-        return _Found(compared(together), {head: compared(found) for head, found in heads.items()})
+        return _Found(compared(together), heads)
 
     def _of(self, visible: Collection[str] | None) -> Background:
         if visible is not None:

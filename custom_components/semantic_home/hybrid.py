@@ -1,12 +1,14 @@
 """What the other heads of a model like BGE-M3 say of a home: which words are the same, and which are near.
 
 A score of each head is corrected like the dense one, by how near the background's sentences come to the same document.
-Lexical scores cost next to nothing. Late interaction costs too much for a whole home, 20 MB a thousand entities, hence
-only what the other heads find nearest is read again, token by token (what ColBERT calls reranking: Khattab & Zaharia
-2020, arXiv:2004.12832), from the database; it is corrected by the mean of a few of the background's sentences.
+Lexical scores cost next to nothing. Late interaction costs too much for a whole home, of whose thousand entities it
+would compare 20 MB, hence only what the other heads find nearest is read again, token by token (what ColBERT calls
+reranking: Khattab & Zaharia 2020, arXiv:2004.12832), from the database; it is corrected by the mean of a few of the
+background's sentences.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import heapq
 from itertools import chain
 
@@ -23,29 +25,42 @@ type ReadTokens = Callable[[Collection[str]], Mapping[str, NDArray[np.float32]]]
 _READ_AGAIN = 32
 # Every such sentence of the background: of 114 they tell a document's mean to a fifth of a deviation.
 _EVERY = 6
+# In memory, 32 MB of BGE-M3's: about what the nearest of some dozen different questions have.
+_TOKENS_KEPT = 8_000
 
 
 class Tokens:
-    """Texts token by token, as they are stored; what the background makes of each is remembered."""
+    """Texts token by token, as they are stored; those that were asked for last are kept, with their background."""
 
     def __init__(self, background: Sequence[NDArray[np.float32]], read: ReadTokens) -> None:
         """Take the background sentences' vectors a token, and what reads those of texts."""
         self._sentences = background[::_EVERY]
         self._read = read
-        self._background: dict[str, NDArray[np.float32]] = {}
+        self._kept: OrderedDict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
+        self._size = 0
 
     def scores(
         self, query: NDArray[np.float32], texts: Collection[str]
     ) -> dict[str, tuple[float, NDArray[np.float32]]]:
         """Score those texts that can be read: for the query (tokens, size), and for each of the background (n,)."""
-        vectors = self._read(texts)
-        if not vectors:
-            return {}
-        if new := {text: some for text, some in vectors.items() if text not in self._background}:
+        unknown = [text for text in texts if text not in self._kept]
+        if unknown and (new := self._read(unknown)):
             rows = late_interaction(self._sentences, list(new.values()))
-            self._background |= dict(zip(new, rows, strict=True))
-        scores = late_interaction([query], list(vectors.values()))[:, 0].tolist()
-        return {text: (score, self._background[text]) for text, score in zip(vectors, scores, strict=True)}
+            self._kept |= {text: (some, row) for (text, some), row in zip(new.items(), rows, strict=True)}
+            self._size += sum(map(len, new.values()))
+        found = {text: self._kept[text] for text in texts if text in self._kept}
+        if not found:
+            return {}
+        scores = late_interaction([query], [vectors for vectors, _ in found.values()])[:, 0].tolist()
+        self._leave(found)
+        return {text: (score, row) for score, (text, (_, row)) in zip(scores, found.items(), strict=True)}
+
+    def _leave(self, used: Iterable[str]) -> None:
+        """Let go of what was not used for longest, down to what is kept."""
+        for text in used:
+            self._kept.move_to_end(text)
+        while self._size > _TOKENS_KEPT:
+            self._size -= len(self._kept.popitem(last=False)[1][0])
 
 
 class OtherHeads:

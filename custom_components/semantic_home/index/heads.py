@@ -1,7 +1,7 @@
 """What a model says of a text beside its one vector, and how that is stored: weights of tokens, and a vector a token.
 
 A vector a token is many times what the rest of a row takes: they are stored as 8-bit numbers and a scale for each, an
-error of 0.4 % of the largest component at most. Half the bytes of float16, and read four times as fast (measured).
+error of 0.4 % of the largest component at most. Half the bytes of float16, and read at least twice as fast (measured).
 """
 
 from collections.abc import Iterable, Mapping

@@ -15,8 +15,9 @@ def late_interaction(
     The mean, over the query's tokens, of the cosine with the token of the text that is nearest (FlagEmbedding 1.4.2,
     `M3Embedder.colbert_score`).
     """
-    # The few first: the other way round OpenBLAS takes eight times as long (measured with ten by 700).
-    cosines = np.concatenate(queries) @ np.concatenate(texts).T
+    # Row by row, for the two reasons of VectorIndex's own search: equal vectors score equal, and it is one core's work,
+    # where a matrix product of this size waits for BLAS's other threads (on a busy machine 50 ms instead of 2).
+    cosines = np.vecdot(np.concatenate(queries)[:, None], np.concatenate(texts)[None])
     nearest = np.maximum.reduceat(cosines, _starts(texts), axis=1)
     sums = np.add.reduceat(nearest, _starts(queries), axis=0)
     lengths = np.array([[len(query)] for query in queries], np.float32)

@@ -65,13 +65,14 @@ def hybrid(corrected: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
     Where another head says nothing of a candidate, those that do have its weight.
     """
-    ids = list(corrected["dense"])
+    ids = corrected["dense"].keys()
     total, weights = np.zeros(len(ids)), np.zeros(len(ids))
+    places = {one: place for place, one in enumerate(ids)}
     for head, found in corrected.items():
-        said = np.clip([found.get(one, np.nan) for one in ids], -_LIMIT, _LIMIT)
-        known = ~np.isnan(said)
-        total[known] += _HEADS[head] * said[known]
-        weights[known] += _HEADS[head]
+        rows = np.fromiter((places[one] for one in found), np.intp, len(found))
+        said = np.fromiter(found.values(), np.float64, len(found))
+        total[rows] += _HEADS[head] * np.clip(said, -_LIMIT, _LIMIT)
+        weights[rows] += _HEADS[head]
     return dict(zip(ids, (total / weights).tolist(), strict=True))
 
 
