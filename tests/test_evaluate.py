@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from custom_components.semantic_home import matching
-from custom_components.semantic_home.engine import OpenVINOEncoder
+from custom_components.semantic_home.engine import OpenVINOEncoder, Role
 
 from .conftest import MINILM_FOLDER, ROOT
+from .engine.common import MODELS, tiny_spec
 
 _HOME: dict[str, Any] = {
     "home": "tiny",
@@ -117,6 +118,22 @@ def test_explain(scripts: Any, tiny: Path, capsys: pytest.CaptureFixture[str]) -
     assert "all.place" in said
     assert "grammar  HassTurnOn" in said
     assert _evaluate(scripts, tiny, "--lexical-only", "--explain", "no such case") == 1
+
+
+def test_all_heads_of_a_model_are_remembered(scripts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoders, texts = scripts("evaluation.encoders"), ["Sofa lamp", "", "Лампа"]
+    encoder = OpenVINOEncoder(MODELS / "tiny-xlmr-int8", tiny_spec("tiny-xlmr-int8"))
+    cached = encoders.CachedEncoder("tiny", encoder, tmp_path / "heads.db")
+    fresh = encoder.encode(texts, Role.PASSAGE)
+    cached.encode(texts[:1], Role.PASSAGE)
+    cached.encode(texts, Role.PASSAGE)
+    monkeypatch.setattr(encoder, "encode", None)
+    found = cached.encode(texts, Role.PASSAGE)
+    np.testing.assert_allclose(found.dense, fresh.dense, atol=1e-6)
+    assert found.sparse == tuple(pytest.approx(weights) for weights in fresh.sparse or ())
+    for mine, theirs in zip(found.multivector, fresh.multivector or (), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-3)
+    cached.close()
 
 
 def test_an_interrupted_run_goes_on_where_it_was(scripts: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

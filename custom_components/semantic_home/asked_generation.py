@@ -4,9 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .engine import Encoded, EncoderBusyError, EncoderError
 
 # A person does not wait longer for a query's vector.
@@ -42,9 +39,9 @@ class GenerationSilentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class QueryVector:
-    """A query's vector (dimension,), the only generation that it can be compared with, and whose it is."""
+    """What a model says of a query alone, the only generation that it can be compared with, and whose model it is."""
 
-    vector: NDArray[np.float32]
+    encoded: Encoded
     generation: int
     model: str | None
 
@@ -67,4 +64,4 @@ class AskedGeneration:
             raise
         except EncoderError as err:
             raise GenerationSilentError(self.choice, err) from err
-        return QueryVector(encoded.dense[0], self.id, self.model)
+        return QueryVector(encoded, self.id, self.model)

@@ -1,78 +1,124 @@
 """The vectors of one generation as they are searched: what is near a query, compared with what is near anything."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, place_id
-from .index import Document, Generation, VectorIndex
-from .matching import Background, Evidence
+from .engine import Encoded
+from .hybrid import OtherHeads, ReadTokens, Tokens
+from .index import Document, Generation, IndexStore, LexicalQueries, VectorIndex
+from .matching import Background, Evidence, compared
 
 # The sentences around entities' names, kept beside the names: how near a query comes to either are two findings.
 _KIND_SENTENCE = "entity sentence"
 
 
 class DenseIndex:
-    """One generation in memory."""
+    """One generation in memory; with other heads of its model, where the background has them."""
 
-    def __init__(self, generation: Generation, vectors: VectorIndex, background: NDArray[np.float32]) -> None:
-        """Take the vectors that are there, and those (sentences, dimension) of the background's sentences."""
-        self.generation = generation
+    def __init__(
+        self, store: IndexStore, generation: Generation, background: Encoded, documents: Iterable[Document]
+    ) -> None:
+        """Load the vectors of documents that are stored; `background` is what the model says of its sentences."""
         self.background = background
-        self._vectors = vectors
+        self._store = store
+        self._generation = generation.id
+        self._vectors = vectors = store.load(generation.id)
+        # Texts that have a vector and nothing of the other heads, by channel and document.
+        self._lacking: dict[tuple[str, str], list[str]] = {}
         vectors.part(KIND_ENTITY, _KIND_SENTENCE)
-        self._names = _Channel(vectors, background, KIND_ENTITY)
-        self._sentences = _Channel(vectors, background, _KIND_SENTENCE, KIND_ENTITY)
-        self._areas = _Channel(vectors, background, KIND_AREA)
-        self._floors = _Channel(vectors, background, KIND_FLOOR)
+        make_heads = _maker_of_heads(background, partial(store.multivectors, generation.id))
+        self._names, self._sentences, self._areas, self._floors = (
+            _Channel(vectors, background.dense, kind, make_heads())
+            for kind in (KIND_ENTITY, _KIND_SENTENCE, KIND_AREA, KIND_FLOOR)
+        )
+        self._channels = {
+            channel.kind: channel for channel in (self._names, self._sentences, self._areas, self._floors)
+        }
+        if background.has_heads:
+            self._place_heads(documents, store.sparse(generation.id))
 
-    def place(self, documents: Collection[Document], stored: dict[str, NDArray[np.float32]]) -> None:
-        """Bring documents in step with the stored vectors of their texts."""
+    def place(self, documents: Collection[Document]) -> None:
+        """Bring documents in step with what is stored of their texts."""
+        texts = {text for document in documents for text in document.views}
+        stored = self._store.vectors(self._generation, texts)
         for document in documents:
-            rows = [stored[text] for text in document.views if text in stored]
-            vectors = np.array(rows, np.float32).reshape(-1, self._vectors.dimension)
-            if document.kind == KIND_ENTITY:
-                self._vectors.put(_KIND_SENTENCE, document.source_id, vectors[-1:])
-                vectors = vectors[:-1] if len(vectors) > 1 else vectors
-            self._vectors.put(document.kind, document.source_id, vectors)
-        for channel in (self._names, self._sentences, self._areas, self._floors):
-            channel.renew({document.source_id for document in documents if document.kind == channel.of})
+            for kind, known in _parted(document, stored):
+                vectors = np.array([stored[text] for text in known], np.float32)
+                self._vectors.put(kind, document.source_id, vectors.reshape(-1, self._vectors.dimension))
+        for channel in self._channels.values():
+            channel.renew({document.source_id for document in documents if channel.holds(document.kind)})
+        if self.background.has_heads:
+            self._place_heads(documents, self._store.sparse(self._generation, texts))
+
+    def missing_heads(self, limit: int, refused: Collection[str]) -> list[str]:
+        """Give texts that have a vector and nothing of the other heads, but for those that the model refuses."""
+        lacking = dict.fromkeys(chain.from_iterable(self._lacking.values()))
+        return list(islice((text for text in lacking if text not in refused), limit))
 
     def remove(self, kind: str, source_id: str) -> None:
         """Forget a document."""
-        for channel in (self._names, self._sentences, self._areas, self._floors):
-            if kind == channel.of:
+        for channel in self._channels.values():
+            if channel.holds(kind):
                 channel.forget(source_id)
                 self._vectors.remove(channel.kind, source_id)
+                self._lacking.pop((channel.kind, source_id), None)
         self._vectors.remove(kind, source_id)
 
-    def evidence(
-        self, query: NDArray[np.float32], entities: Mapping[str, str], visible: Collection[str] | None
-    ) -> Evidence | None:
-        """Hold a query's vector against the entities (all, or these registry ids) and places; None without vectors.
+    def evidence(self, query: Encoded, entities: Mapping[str, str], visible: Collection[str] | None) -> Evidence | None:
+        """Hold a query, encoded alone, against the entities (all, or these registry ids) and places.
 
-        `entities` are entity ids by registry id.
+        `entities` are entity ids by registry id. None without vectors.
         """
         if not self._names:
             return None
-        places = {place_id(KIND_AREA, one): found for one, found in self._areas.find(query, None).items()}
-        places |= {place_id(KIND_FLOOR, one): found for one, found in self._floors.find(query, None).items()}
+        places = {place_id(KIND_AREA, one): found for one, found in self._areas.find(query, None).values.items()}
+        places |= {place_id(KIND_FLOOR, one): found for one, found in self._floors.find(query, None).values.items()}
+        sentences = self._sentences.find(query, visible)
         return Evidence(
-            names={entities[one]: found for one, found in self._names.find(query, visible).items() if one in entities},
-            sentences={
-                entities[one]: found for one, found in self._sentences.find(query, visible).items() if one in entities
-            },
+            names=_renamed(self._names.find(query, visible).values, entities),
+            sentences=_renamed(sentences.values, entities),
             places=places,
+            heads={head: _renamed(compared(found), entities) for head, found in sentences.heads.items()},
         )
+
+    def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
+        """Bring documents in step with the weights of those of their texts that have a vector, None where it is alone.
+
+        A document has the other heads once all its texts in a channel have them, and a channel once all documents do.
+        """
+        for document in documents:
+            for kind, texts in _parted(document, sparse):
+                channel = self._channels.get(kind)
+                if channel is None or channel.heads is None:
+                    continue
+                weights = {text: found for text in texts if (found := sparse[text]) is not None}
+                lacking = [text for text in texts if text not in weights]
+                channel.heads.put(document.source_id, {} if lacking else weights)
+                self._lacking[kind, document.source_id] = lacking
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Deviations by source id; and the background's, which they are made of, of each head where there are several."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class _Channel:
     """The vectors of one kind, with their cosines with the background, so that one change costs one row."""
 
-    def __init__(self, vectors: VectorIndex, background: NDArray[np.float32], kind: str, of: str | None = None) -> None:
+    def __init__(
+        self, vectors: VectorIndex, background: NDArray[np.float32], kind: str, heads: OtherHeads | None
+    ) -> None:
         self.kind = kind
-        self.of = of or kind
+        self.heads = heads
         self._vectors = vectors
         self._sentences = background
         self._rows = vectors.best_cosines(kind, background)
@@ -81,28 +127,55 @@ class _Channel:
     def __bool__(self) -> bool:
         return bool(self._rows)
 
+    def holds(self, kind: str) -> bool:
+        """Tell whether something of documents of this kind is here."""
+        return kind == (KIND_ENTITY if self.kind == _KIND_SENTENCE else self.kind)
+
     def renew(self, source_ids: Collection[str]) -> None:
         if source_ids:
             self._rows |= self._vectors.best_cosines(self.kind, self._sentences, source_ids)
             self._background = None
 
     def forget(self, source_id: str) -> None:
+        if self.heads is not None:
+            self.heads.remove(source_id)
         if self._rows.pop(source_id, None) is not None:
             self._background = None
 
-    def find(self, query: NDArray[np.float32], visible: Collection[str] | None) -> dict[str, float]:
+    def find(self, query: Encoded, visible: Collection[str] | None) -> _Found:
         if not self._rows or (visible is not None and self._rows.keys().isdisjoint(visible)):
-            return {}
-        return self._of(visible).evidence(self._vectors.search(query, self.kind, visible))
+            return _Found()
+        cosines = self._vectors.search(query.dense[0], self.kind, visible)
+        corrected = self._of(visible).corrected(cosines)
+        if self.heads is None or query.sparse is None or query.multivector is None or not self.heads.know(corrected):
+            return _Found(compared(corrected))
+        together, heads = self.heads.join(query.sparse[0], query.multivector[0], corrected)
+        return _Found(compared(together), heads)
 
     def _of(self, visible: Collection[str] | None) -> Background:
         if visible is not None:
             # The spread tells of the vectors that it comes from: for who may not see all, it is another.
-            return _background({one: row for one, row in self._rows.items() if one in visible})
+            return Background.of({one: row for one, row in self._rows.items() if one in visible})
         if self._background is None:
-            self._background = _background(self._rows)
+            self._background = Background.of(self._rows)
         return self._background
 
 
-def _background(rows: Mapping[str, NDArray[np.float32]]) -> Background:
-    return Background(list(rows), np.array(list(rows.values()), np.float32))
+def _maker_of_heads(background: Encoded, read: ReadTokens) -> Callable[[], OtherHeads | None]:
+    """Return what makes a channel's heads; they share what the background makes of a text."""
+    if background.sparse is None or background.multivector is None:
+        return lambda: None
+    return partial(OtherHeads, LexicalQueries(background.sparse), Tokens(background.multivector, read))
+
+
+def _parted(document: Document, known: Container[str]) -> Iterator[tuple[str, list[str]]]:
+    """Give a document's texts, of those known, by the channel that they belong to: an entity's last is its sentence."""
+    texts = [text for text in document.views if text in known]
+    if document.kind == KIND_ENTITY:
+        yield _KIND_SENTENCE, texts[-1:]
+        texts = texts[:-1] if len(texts) > 1 else texts
+    yield document.kind, texts
+
+
+def _renamed(found: Mapping[str, float], entities: Mapping[str, str]) -> dict[str, float]:
+    return {entities[one]: value for one, value in found.items() if one in entities}

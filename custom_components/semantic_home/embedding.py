@@ -1,7 +1,7 @@
 """One model and the generation of vectors that it makes: kept complete, in the background, for as long as it runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 import logging
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from .const import DOMAIN
 from .describe import TEMPLATE_VERSION
 from .engine import (
+    Encoded,
     EncoderBusyError,
     EncoderChangedError,
     EncoderClosedError,
@@ -159,10 +160,7 @@ class EmbeddingLine:
         generations = list({generation.id: generation for generation in found if generation}.values())
         if not generations:
             raise EncoderError("The vectors that answer now are not of this model")
-        sentences = await asyncio.to_thread(Background.sentences)
-        background = await self._ask(HomeIndex.background, generations[0].id, sentences)
-        if background is None:
-            background = (await model.worker.encode(sentences, Role.QUERY, Lane.BULK)).dense
+        sentences, background = await async_background(self._ask, generations[0], model)
         for generation in generations:
             await self._ask(HomeIndex.use, generation, sentences, background)
         return generations
@@ -179,11 +177,13 @@ class EmbeddingLine:
 
     async def _embed_missing(self, generation: int, changed: Callable[[], Awaitable[None]]) -> None:
         refused: set[str] = set()
-        while texts := await self._ask(HomeIndex.missing_texts, generation, _TEXTS_A_ROUND, frozenset(refused)):
-            if not await self._embed(generation, texts):
-                # One bad text must not keep the others from the index.
-                refused.update([text for text in texts if not await self._embed(generation, [text])])
-            await changed()
+        # Vectors without the model's other heads are from before those were asked for, and answer meanwhile.
+        for missing in (HomeIndex.missing_texts, HomeIndex.missing_heads):
+            while texts := await self._ask(missing, generation, _TEXTS_A_ROUND, frozenset(refused)):
+                if not await self._embed(generation, texts):
+                    # One bad text must not keep the others from the index.
+                    refused.update([text for text in texts if not await self._embed(generation, [text])])
+                await changed()
         if refused - self.refused:
             _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
         self.refused = refused
@@ -206,8 +206,20 @@ class EmbeddingLine:
         except EncoderError as err:
             _LOGGER.debug("The model refuses one of %s texts", len(texts), exc_info=err)
             return False
-        await self._ask(HomeIndex.add_vectors, generation, texts, vectors.dense)
+        await self._ask(HomeIndex.add_vectors, generation, texts, vectors)
         return True
+
+
+async def async_background(ask: AskIndex, generation: Generation, model: LoadedModel) -> tuple[Sequence[str], Encoded]:
+    """Give the background's sentences, and what a generation's model says of them: what is kept, or anew.
+
+    With the other heads if the model has them now. Raises EncoderError, StoreError.
+    """
+    sentences = await asyncio.to_thread(Background.sentences)
+    kept = await ask(HomeIndex.background, generation.id, sentences)
+    if kept is None or (model.encoder.has_heads and not kept.has_heads):
+        return sentences, await model.worker.encode(sentences, Role.QUERY, Lane.BULK)
+    return sentences, kept if model.encoder.has_heads else Encoded(kept.dense)
 
 
 def stamp_of(choice: ModelChoice, revision: str, dimension: int) -> Stamp:

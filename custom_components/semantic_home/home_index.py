@@ -10,9 +10,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from . import stored_texts
 from .candidates import candidate_of, entity_id_of, places_of, strings_of, thing_of
 from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
+from .engine import Encoded
 from .index import (
     KIND_KNOWLEDGE,
     Changes,
@@ -29,7 +31,6 @@ from .index import (
     Selection,
     Stamp,
     UnknownGenerationError,
-    VectorIndex,
 )
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
 from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing
@@ -147,7 +148,8 @@ class HomeIndex:
         generations = {generation.state: generation for generation in self._store.generations()}
         active, building = (generations.get(state) for state in (GenerationState.ACTIVE, GenerationState.BUILDING))
         if active is None:
-            counts = Counts(len(self._documents), self._text_count(), 0)
+            texts = {text for document in self._documents.values() for text in document.views}
+            counts = Counts(len(self._documents), len(texts), 0)
         else:
             counts = self._store.counts(active.id)
         return IndexStatus(
@@ -189,15 +191,14 @@ class HomeIndex:
         self._store.discard(generation_id)
         self._forget_removed()
 
-    def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
-        """Return what was kept of these sentences' vectors (sentences, dimension)."""
-        return self._store.background(generation_id, sentences)
+    def background(self, generation_id: int, sentences: Sequence[str]) -> Encoded | None:
+        """Return what was kept of these sentences."""
+        return stored_texts.background(self._store, generation_id, sentences)
 
-    def use(self, generation: Generation, sentences: Sequence[str], background: NDArray[np.float32]) -> None:
-        """Search a generation, with the vectors (sentences, dimension) of background sentences, which are kept."""
-        if self._store.background(generation.id, sentences) is None:
-            self._store.put_background(generation.id, sentences, background)
-        self._dense[generation.id] = DenseIndex(generation, self._store.load(generation.id), background)
+    def use(self, generation: Generation, sentences: Sequence[str], background: Encoded) -> None:
+        """Search a generation by all that its model says of background sentences, which is kept."""
+        stored_texts.put_background(self._store, generation.id, sentences, background)
+        self._search(generation, background)
 
     def sample(self, generation_id: int, count: int) -> dict[str, NDArray[np.float32]]:
         """Return some texts of a generation with their vectors (dimension,), others each time."""
@@ -258,11 +259,15 @@ class HomeIndex:
         """Give texts that have no vector in a generation yet, but for those that its model refuses."""
         return self._store.missing_texts(generation_id, limit, refused)
 
-    def add_vectors(self, generation_id: int, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the vectors (texts, dimension) and search with them; those of a generation that has gone are dropped."""
+    def missing_heads(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
+        """Give texts that have a vector alone though the generation's model says more; see missing_texts."""
+        return self._dense[generation_id].missing_heads(limit, refused) if generation_id in self._dense else []
+
+    def add_vectors(self, generation_id: int, texts: Sequence[str], vectors: Encoded) -> None:
+        """Keep what the model says of texts and search with it; for a generation that has gone it is dropped."""
         if generation_id not in self._dense:
             return
-        self._store.put_vectors(generation_id, dict(zip(texts, vectors, strict=True)))
+        stored_texts.put_texts(self._store, generation_id, texts, vectors)
         self._place_texts(texts, generation_id)
 
     def take_over(self, generation_id: int, source_id: int) -> bool:
@@ -279,7 +284,7 @@ class HomeIndex:
         if active is None or (dense := self._dense.get(active.id)) is None:
             return
         self._store.clear_vectors(active.id)
-        self._dense[active.id] = DenseIndex(active, VectorIndex(active.stamp.dimension), dense.background)
+        self._search(active, dense.background)
 
     def reclaim(self) -> bool:
         """Give some of the space back that is not needed any more; tell whether there is more."""
@@ -293,13 +298,13 @@ class HomeIndex:
         self,
         request: MatchRequest,
         limits: EntityFilter,
-        query: NDArray[np.float32] | None,
+        query: Encoded | None,
         generation_id: int | None = None,
     ) -> MatchResult:
         """Match a query among the entities that the filter admits.
 
-        With its vector (dimension,) where there is one, which is of this generation and compared with no other. Raises
-        UnknownGenerationError when that is not searched any more.
+        With what the model says of it alone where there is one, which is of this generation and compared with no other.
+        Raises UnknownGenerationError when that is not searched any more.
         """
         matcher, asked, evidence = self.prepare_match(request, limits, query, generation_id)
         return matcher.match(asked, evidence)
@@ -314,7 +319,7 @@ class HomeIndex:
         self,
         request: MatchRequest,
         limits: EntityFilter,
-        query: NDArray[np.float32] | None,
+        query: Encoded | None,
         generation_id: int | None = None,
     ) -> tuple[Matcher, MatchRequest, Evidence | None]:
         """Say who is to be matched by whom, and what the model says of it. Raises as `match` does."""
@@ -353,9 +358,8 @@ class HomeIndex:
     def _place(self, keys: Collection[Key], generation_ids: Iterable[int]) -> None:
         """Bring the search matrices in step with the stored vectors of these documents."""
         documents = [self._documents[key] for key in keys]
-        texts = {text for document in documents for text in document.views}
         for generation_id in generation_ids:
-            self._dense[generation_id].place(documents, self._store.vectors(generation_id, texts))
+            self._dense[generation_id].place(documents)
 
     def _place_texts(self, texts: Iterable[str], generation_id: int) -> None:
         """Bring a search matrix in step with the stored vectors of all that uses one of these texts."""
@@ -375,6 +379,9 @@ class HomeIndex:
             self._learned = LearnedRequests.read(self._store)
         return self._learned.made_in(asked_in)
 
+    def _search(self, generation: Generation, background: Encoded) -> None:
+        self._dense[generation.id] = DenseIndex(self._store, generation, background, self._documents.values())
+
     def _current_matcher(self) -> Matcher:
         if self._matcher is None:
             self._matcher = self._new_matcher(self._of_kind(KIND_ENTITY))
@@ -389,9 +396,6 @@ class HomeIndex:
 
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)
-
-    def _text_count(self) -> int:
-        return len({text for document in self._documents.values() for text in document.views})
 
 
 def _one_of(value: object, wanted: Collection[str]) -> bool:

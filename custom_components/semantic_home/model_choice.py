@@ -122,7 +122,8 @@ def own_spec(  # noqa: PLR0913, PLR0917 - as many as a model has settings
         passage_prefix=passage_prefix,
         max_tokens=max_tokens,
         precision=precision,
-        heads=("dense",),
+        # As many of them as its files bring: only there can one see which.
+        heads=("dense", "sparse", "multivector"),
         languages=0,
         license="",
         memory_mb=0,

@@ -1,7 +1,7 @@
 """From a choice to an encoder that runs: packages installed, files fetched, model loaded, or the server reached."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -95,8 +95,7 @@ async def _maker(
     hass: HomeAssistant, choice: ModelChoice, options: ComputeOptions
 ) -> tuple[Callable[[], Encoder], Callable[[], None] | None]:
     """Return what makes the encoder (blocking), and what interrupts that if anything can."""
-    # Nothing asks for the other heads yet, and each text would have kilobytes of them.
-    spec = replace(choice.spec, heads=("dense",))
+    spec = choice.spec
     if choice.server is not None:
         transport = SessionTransport(async_get_clientsession(hass), hass.loop)
         # Outlives the encoder, which is made anew after each failure: the server may have another model then.

@@ -18,7 +18,7 @@ from .asked_generation import (
     NoSuchGenerationError,
 )
 from .const import DOMAIN
-from .embedding import AskIndex
+from .embedding import AskIndex, async_background
 from .engine import (
     Encoded,
     Encoder,
@@ -26,13 +26,11 @@ from .engine import (
     EncoderClosedError,
     EncoderError,
     EncoderUnavailableError,
-    Lane,
     Role,
 )
 from .home_index import HomeIndex
 from .hub import HubError
 from .index import Generation
-from .matching import Background
 from .model_choice import ModelChoice
 from .model_history import ModelHistory
 from .model_loading import LoadedModel, async_load, compute_options
@@ -151,10 +149,7 @@ class PreviousModel:
         model = await async_load(self._hass, choice, compute_options(self._entry.options))
         try:
             _check_same(model.encoder, generation)
-            sentences = await asyncio.to_thread(Background.sentences)
-            background = await self._ask(HomeIndex.background, generation.id, sentences)
-            if background is None:
-                background = (await model.worker.encode(sentences, Role.QUERY, Lane.BULK)).dense
+            sentences, background = await async_background(self._ask, generation, model)
             await self._ask(HomeIndex.use, generation, sentences, background)
         except BaseException:
             await model.worker.stop()

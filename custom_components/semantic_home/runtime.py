@@ -384,11 +384,11 @@ class SemanticHome:
                 _LOGGER.warning("The model did not answer, names alone do: %s", err)
                 return None
             self._queries.put(key, encoded)
-        return QueryVector(encoded.dense[0], generation, model)
+        return QueryVector(encoded, generation, model)
 
     async def _match(self, request: MatchRequest, limits: EntityFilter, query: QueryVector | None) -> MatchResult:
-        vector, generation = (None, None) if query is None else (query.vector, query.generation)
-        return await self.index.async_ask(HomeIndex.match, request, limits, vector, generation)
+        encoded, generation = (None, None) if query is None else (query.encoded, query.generation)
+        return await self.index.async_ask(HomeIndex.match, request, limits, encoded, generation)
 
     async def _index_changed(self) -> None:
         await self._refresh_status()

@@ -212,6 +212,7 @@ def _candidate_response(scored: Scored) -> dict[str, Any]:
             "coverage": round(scores.coverage, 3),
             "place": scores.place,
             "kind": round(scores.kind, 3),
-        },
+        }
+        | ({"heads": {head: round(found, 3) for head, found in scores.heads.items()}} if scores.heads else {}),
         "reason": {"channel": scored.reason.channel, "text": scored.reason.text},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 import hashlib
 from http import HTTPStatus
+from io import BytesIO
 import json
 from pathlib import Path
 import sqlite3
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from custom_components.semantic_home.engine import (
     ComputeOptions,
+    Encoded,
     Encoder,
     HttpEncoder,
     NumPyEncoder,
@@ -28,6 +30,7 @@ from custom_components.semantic_home.engine import (
 )
 from custom_components.semantic_home.engine.embeddings_api import request, vectors
 from custom_components.semantic_home.engine.transport import Response, Transport, TransportError
+from custom_components.semantic_home.index.heads import sparse_blob, sparse_of
 from custom_components.semantic_home.model_choice import own_spec
 
 _AT_ONCE = 32
@@ -46,30 +49,43 @@ class CachedEncoder:
         cache.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(cache)
         self._database.execute("CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE IF NOT EXISTS heads (key BLOB PRIMARY KEY, sparse BLOB, multivector BLOB)")
 
-    def encode(self, texts: Sequence[str], role: Role, told: Told | None = None) -> Vectors:
-        """Encode texts to float32 (texts, dimension), L2-normalised; `told` hears how many of how many are done."""
+    def encode(self, texts: Sequence[str], role: Role, told: Told | None = None) -> Encoded:
+        """Encode texts, with all heads that the model has; `told` hears how many of how many are done."""
         keys = [hashlib.sha256(f"{self._encoder.revision}\0{role}\0{text}".encode()).digest() for text in texts]
-        missing = [number for number, key in enumerate(keys) if self._find(key) is None]
+        missing = [number for number, key in enumerate(keys) if not self._is_kept(key)]
         for start in range(0, len(missing), _AT_ONCE):
             some = missing[start : start + _AT_ONCE]
-            found = self._encoder.encode([texts[number] for number in some], role).dense
-            rows = [(keys[number], vector.tobytes()) for number, vector in zip(some, found, strict=True)]
-            with self._database:
-                self._database.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
+            self._keep(
+                [keys[number] for number in some], self._encoder.encode([texts[number] for number in some], role)
+            )
             if told is not None:
                 told(start + len(some), len(missing))
-        kept = [self._find(key) for key in keys]
-        return np.array([vector for vector in kept if vector is not None], np.float32)
+        dense = np.array([np.frombuffer(self._find("vector", key)[1], np.float32) for key in keys], np.float32)
+        if not self._encoder.has_heads:
+            return Encoded(dense)
+        heads = [self._find("heads", key) for key in keys]
+        return Encoded(dense, tuple(sparse_of(row[1]) for row in heads), tuple(_array(row[2]) for row in heads))
 
     def close(self) -> None:
         """Let the model and the file go."""
         self._encoder.close()
         self._database.close()
 
-    def _find(self, key: bytes) -> Vectors | None:
-        row = self._database.execute("SELECT vector FROM vector WHERE key = ?", (key,)).fetchone()
-        return None if row is None else np.frombuffer(row[0], np.float32)
+    def _keep(self, keys: Sequence[bytes], encoded: Encoded) -> None:
+        with self._database:
+            rows = zip(keys, (vector.tobytes() for vector in encoded.dense), strict=True)
+            self._database.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
+            if encoded.sparse is not None and encoded.multivector is not None:
+                heads = zip(keys, map(sparse_blob, encoded.sparse), map(_blob, encoded.multivector), strict=True)
+                self._database.executemany("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", heads)
+
+    def _is_kept(self, key: bytes) -> bool:
+        return bool(self._find("vector", key) and (not self._encoder.has_heads or self._find("heads", key)))
+
+    def _find(self, table: str, key: bytes) -> Any:
+        return self._database.execute(f"SELECT * FROM {table} WHERE key = ?", (key,)).fetchone()  # noqa: S608 - ours
 
 
 def of_folder(folder: Path, model: str | None, engine: str, cache: Path) -> CachedEncoder:
@@ -88,6 +104,16 @@ def of_server(server: Server, cache: Path) -> CachedEncoder:
             break
     dimension = vectors(answer.body, 1).shape[1]
     return CachedEncoder(server.model, HttpEncoder(server, own_spec(server.model, dimension, "mean"), transport), cache)
+
+
+def _blob(vectors: Vectors) -> bytes:
+    stream = BytesIO()
+    np.save(stream, vectors.astype(np.float16), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _array(blob: bytes) -> Vectors:
+    return np.asarray(np.load(BytesIO(blob), allow_pickle=False), np.float32)
 
 
 class _Urllib(Transport):

@@ -9,11 +9,8 @@ from pathlib import Path
 import time
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from custom_components.semantic_home.describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, TEMPLATE_VERSION, place_id
-from custom_components.semantic_home.engine import Role
+from custom_components.semantic_home.engine import Encoded, Role
 from custom_components.semantic_home.home_index import EntityFilter, HomeIndex
 from custom_components.semantic_home.index import Stamp
 from custom_components.semantic_home.matching import (
@@ -71,29 +68,29 @@ class OpenHome:
 
     def match(self, case: Mapping[str, Any], *, caution: Caution, explain: bool = False) -> Answer:
         """Match a case as the action does."""
-        vector = self._vector(case)
+        query = self._query(case)
         started = time.perf_counter()
         request = replace(self._request(case, caution), explain=explain)
-        result = self._index.match(request, EntityFilter(), vector, self._generation)
+        result = self._index.match(request, EntityFilter(), query, self._generation)
         return Answer(case, result, (time.perf_counter() - started) * 1000)
 
     def prepare(self, case: Mapping[str, Any]) -> tuple[Matcher, MatchRequest, Evidence | None]:
         """Give what the matcher is asked, for the fit."""
         request = self._request(case, Caution.BALANCED)
-        return self._index.prepare_match(request, EntityFilter(), self._vector(case), self._generation)
+        return self._index.prepare_match(request, EntityFilter(), self._query(case), self._generation)
 
     def _request(self, case: Mapping[str, Any], caution: Caution) -> MatchRequest:
         area = case.get("context_area")
         place = place_id(KIND_AREA, area) if area else None
         return MatchRequest(case["query"], limit=_LIMIT, context_place=place, caution=caution)
 
-    def _vector(self, case: Mapping[str, Any]) -> NDArray[np.float32] | None:
-        return None if self._encoder is None else self._encoder.encode([case["query"]], Role.QUERY)[0]
+    def _query(self, case: Mapping[str, Any]) -> Encoded | None:
+        return None if self._encoder is None else self._encoder.encode([case["query"]], Role.QUERY)
 
     def _embed(self, encoder: CachedEncoder) -> int:
         sentences = Background.sentences()
         background = encoder.encode(sentences, Role.QUERY)
-        stamp = Stamp(encoder.name, "", "", "", "", "", TEMPLATE_VERSION, background.shape[1])
+        stamp = Stamp(encoder.name, "", "", "", "", "", TEMPLATE_VERSION, background.dense.shape[1])
         generation = self._index.prepare(stamp)
         self._index.use(generation, sentences, background)
         while texts := self._index.missing_texts(generation.id, 256):

@@ -12,7 +12,7 @@ from custom_components.semantic_home import matching
 from custom_components.semantic_home.matching import Candidate, Evidence, Grammar, Matcher, MatchRequest, Place
 
 _DOMAINS = ("light", "light", "switch", "sensor", "sensor", "binary_sensor", "cover", "climate", "media_player", "fan")
-_QUERIES = (
+QUERIES = (
     "turn on the kitchen lights",
     "switch off the lamp next to the couch",
     "what is the temperature in the bedroom",
@@ -33,23 +33,24 @@ def measure(sizes: Sequence[int]) -> list[dict[str, float]]:
 
 
 def _measure(size: int, grammar: Grammar | None) -> dict[str, float]:
-    candidates, places = _home(size)
+    candidates, places = made_up_home(size)
     started = time.perf_counter()
     matcher = Matcher(candidates, places, grammar)
     built = time.perf_counter() - started
     evidence = _evidence(candidates, places)
     took = []
     for _ in range(_ROUNDS):
-        for query in _QUERIES:
+        for query in QUERIES:
             started = time.perf_counter()
             matcher.match(MatchRequest(query), evidence)
             took.append(time.perf_counter() - started)
     # The first round loads what is loaded once.
-    half, most = np.percentile(took[len(_QUERIES) :], (50, 95)) * 1000
+    half, most = np.percentile(took[len(QUERIES) :], (50, 95)) * 1000
     return {"entities": size, "build_ms": built * 1000, "p50_ms": float(half), "p95_ms": float(most)}
 
 
-def _home(size: int) -> tuple[list[Candidate], list[Place]]:
+def made_up_home(size: int) -> tuple[list[Candidate], list[Place]]:
+    """Make up a home of so many entities, always the same."""
     rng = random.Random(1)  # noqa: S311 - to be repeated, not to be secret
     vocabulary = json.loads((Path(matching.__file__).parent / "vocabulary.json").read_text("utf-8"))
     rooms, things = (

@@ -201,7 +201,8 @@ def test_background(store: IndexStore) -> None:
     store.put_background(first.id, sentences, rows)
     found = store.background(first.id, sentences)
     assert found is not None
-    np.testing.assert_array_equal(found, rows)
+    np.testing.assert_array_equal(found[0], rows)
+    assert found[1] is None
     for others in (("two words", "one"), ("one two", "words"), ("one",), ()):
         assert store.background(first.id, others) is None
     assert store.background(second.id, sentences) is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from custom_components.semantic_home.engine import OpenVINOEncoder, Role
-from custom_components.semantic_home.matching import Background
+from custom_components.semantic_home.matching import Background, compared, hybrid
 
 _IDS = ("a", "b", "c", "d")
 
@@ -72,6 +72,17 @@ def test_candidates_that_the_background_does_not_know_are_left_out() -> None:
     assert background.evidence(query | {"new": 0.9}) == background.evidence(query)
     assert background.evidence({"new": 0.9}) == {}
     assert background.evidence({}) == {}
+
+
+def test_heads_are_weighed_and_those_that_say_nothing_left_out() -> None:
+    found = hybrid({"dense": {"a": 2.0, "b": 1.0, "c": -3.0}, "sparse": {"a": 40.0, "b": 0.0}, "colbert": {"a": 1.0}})
+    assert found == {
+        "a": pytest.approx(0.4 * 2 + 0.2 * 10 + 0.4 * 1),
+        "b": pytest.approx((0.4 * 1 + 0.2 * 0) / 0.6),
+        "c": pytest.approx(-3.0),
+    }
+    alone = {"a": 0.7, "b": 12.0, "c": -0.2}
+    assert compared(hybrid({"dense": alone})).keys() == compared(alone).keys()
 
 
 def test_a_single_candidate_is_judged_by_the_background() -> None:

@@ -29,6 +29,11 @@ class Encoded:
     sparse: tuple[dict[int, float], ...] | None = None
     multivector: tuple[NDArray[np.float32], ...] | None = None
 
+    @property
+    def has_heads(self) -> bool:
+        """Tell whether there are weights and a vector a token beside the dense vectors."""
+        return self.sparse is not None and self.multivector is not None
+
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Put parts together, one at least, that are of the same heads."""
@@ -60,6 +65,11 @@ class Encoder(Protocol):
     @property
     def revision(self) -> str:
         """Fingerprint of the files (or the server's model) that make the vectors."""
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether it gives weights and a vector a token beside the dense vectors."""
+        return False
 
     def encode(self, texts: Sequence[str], role: Role) -> Encoded:
         """Encode texts; raises EncoderError when that fails. No texts give no rows."""

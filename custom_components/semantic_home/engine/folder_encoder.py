@@ -35,6 +35,11 @@ class FolderEncoder(Encoder):
     def revision(self) -> str:
         return self._revision
 
+    @property
+    @override
+    def has_heads(self) -> bool:
+        return self._empty.has_heads
+
     @override
     def encode(self, texts: Sequence[str], role: Role) -> Encoded:
         prefix = self._spec.query_prefix if role is Role.QUERY else self._spec.passage_prefix

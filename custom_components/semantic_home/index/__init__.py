@@ -1,8 +1,11 @@
 """What the home is made of and the vectors that stand for it: kept in SQLite, searched in memory."""
 
 from .ancestor import read_ancestor
+from .heads import TextHeads
 from .jsonl import read_jsonl, write_jsonl
 from .knowledge import ASKED_IN, DEFAULT_SCORE, KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
+from .late_interaction import late_interaction
+from .lexical import LexicalIndex, LexicalQueries
 from .model import (
     Changes,
     Counts,
@@ -44,6 +47,8 @@ __all__ = [
     "JsonValue",
     "Key",
     "Knowledge",
+    "LexicalIndex",
+    "LexicalQueries",
     "NewerSchemaError",
     "NoKnowledgeTableError",
     "NoPreviousGenerationError",
@@ -51,11 +56,13 @@ __all__ = [
     "Selection",
     "Stamp",
     "StoreError",
+    "TextHeads",
     "TooManySelectedError",
     "UnknownGenerationError",
     "VectorIndex",
     "canonical_json",
     "knowledge_id",
+    "late_interaction",
     "read_ancestor",
     "read_jsonl",
     "write_jsonl",

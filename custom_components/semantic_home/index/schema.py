@@ -120,6 +120,8 @@ class GenerationRow(Base):
 class VectorRow(Base):
     """What a generation's model made of one text. Dense: little-endian float32.
 
+    Sparse and multivector, as heads.py writes them, are those of a model that has such heads.
+
     The table keeps its rowid. With vectors of 4 KB in the primary key's own tree, finding the texts that have none
     means walking through the vectors: measured at 50,000, 30 times slower than with the separate narrow key index,
     inserting 2.5 times slower, and nothing saved on disk.
@@ -137,7 +139,7 @@ class VectorRow(Base):
 class BackgroundRow(Base):
     """What a generation's model made of the background sentences, all in one row because they are read together.
 
-    Vectors: little-endian float32, (sentences, dimension).
+    Vectors: little-endian float32, (sentences, dimension). Sparse and multivector: each sentence's, joined by heads.py.
     """
 
     __tablename__ = "background"
@@ -145,3 +147,5 @@ class BackgroundRow(Base):
     generation_id: Mapped[int] = mapped_column(ForeignKey("generation.id", ondelete="CASCADE"), primary_key=True)
     sentences_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     vectors: Mapped[bytes]
+    sparse: Mapped[bytes | None]
+    multivector: Mapped[bytes | None]

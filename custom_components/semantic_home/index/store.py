@@ -25,6 +25,7 @@ from . import (
     vectors as vector_rows,
 )
 from .database import BEGIN, BUSY_SECONDS, open_again, open_database
+from .heads import TextHeads
 from .knowledge import ImportCounts, Knowledge
 from .model import (
     Changes,
@@ -204,15 +205,21 @@ class IndexStore:
         with self._reading() as connection:
             return vector_rows.missing_texts(connection, generations.get(connection, generation_id), limit, refused)
 
-    def put_vectors(self, generation_id: int, vectors: Mapping[str, NDArray[np.float32]]) -> None:
-        """Store texts' vectors, each (dimension,) float32, in place of any they have.
+    def put_vectors(
+        self,
+        generation_id: int,
+        vectors: Mapping[str, NDArray[np.float32]],
+        heads: Mapping[str, TextHeads] | None = None,
+    ) -> None:
+        """Store texts' vectors, each (dimension,) float32, and what other heads say, in place of any they have.
 
         Raises ValueError, and stores none of them, when one has another shape or is not finite.
         """
         with self._writing() as connection:
             generation = generations.get(connection, generation_id)
+            of, said = vector_rows.Blobs.of, heads or {}
             dimension = generation.stamp.dimension
-            blobs = {text: vector_rows.to_blob(vector, dimension) for text, vector in vectors.items()}
+            blobs = {text: of(vector, said.get(text), dimension) for text, vector in vectors.items()}
             vector_rows.put(connection, generation, blobs)
 
     def take_over(self, generation_id: int, source_id: int, limit: int) -> list[str]:
@@ -237,6 +244,19 @@ class IndexStore:
                 return vector_rows.read_used(connection, generation)
             return vector_rows.read(connection, generation, texts)
 
+    def sparse(self, generation_id: int, texts: Collection[str] | None = None) -> dict[str, dict[int, float] | None]:
+        """Return weights of tokens by text: of these texts that have a vector, or of all that some view uses.
+
+        None for one that was stored without.
+        """
+        with self._reading() as connection:
+            return vector_rows.read_sparse(connection, generations.get(connection, generation_id), texts)
+
+    def multivectors(self, generation_id: int, texts: Collection[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the vectors a token, (tokens, size) float32, of those texts that have them."""
+        with self._reading() as connection:
+            return vector_rows.read_multivectors(connection, generations.get(connection, generation_id), texts)
+
     def load(self, generation_id: int) -> VectorIndex:
         """Return all documents that have vectors in the generation, ready to be searched."""
         with self._reading() as connection:
@@ -247,17 +267,29 @@ class IndexStore:
         with self._reading() as connection:
             return vector_rows.sample(connection, generations.get(connection, generation_id), count, seed)
 
-    def put_background(self, generation_id: int, sentences: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keep the background sentences' vectors, (sentences, dimension) float32, in place of any there are.
+    def put_background(
+        self,
+        generation_id: int,
+        sentences: Sequence[str],
+        vectors: NDArray[np.float32],
+        heads: Sequence[TextHeads] | None = None,
+    ) -> None:
+        """Keep what the model says of the background sentences, in place of any there is.
 
-        Raises ValueError when the shape is another or a component is not finite.
+        Vectors are (sentences, dimension) float32. Raises ValueError when the shape is another or a component is not
+        finite.
         """
         with self._writing() as connection:
             generation = generations.get(connection, generation_id)
-            vector_rows.put_background(connection, generation, sentences, vectors)
+            vector_rows.put_background(connection, generation, sentences, vectors, heads)
 
-    def background(self, generation_id: int, sentences: Sequence[str]) -> NDArray[np.float32] | None:
-        """Return the vectors kept for exactly these sentences in this order, read-only; None when there are none."""
+    def background(
+        self, generation_id: int, sentences: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[TextHeads] | None] | None:
+        """Return what is kept of exactly these sentences in this order; None when there is nothing.
+
+        The vectors, read-only, and what other heads say of each sentence, None where the model had no others.
+        """
         with self._reading() as connection:
             return vector_rows.read_background(connection, generations.get(connection, generation_id), sentences)
 

@@ -1,7 +1,7 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
 from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
-from .evidence import Background
+from .evidence import Background, compared, hybrid
 from .grammar import Grammar
 from .lexicon import Lexicon, Spelling
 from .matcher import Matcher
@@ -54,6 +54,8 @@ __all__ = [
     "Vocabulary",
     "Weights",
     "begin",
+    "compared",
+    "hybrid",
     "missing",
     "replies",
     "reply",

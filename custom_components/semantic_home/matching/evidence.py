@@ -7,12 +7,17 @@ worth is therefore told by how near everyday sentences that mean nothing in part
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Beyond this many deviations more of them say nothing more.
 _LIMIT = 10.0
+# BGE-M3's hybrid score is a sum of the scores of its heads, so weighted (Chen et al. 2024, "M3-Embedding", section 3.2,
+# arXiv:2402.03216; the weights are those of FlagEmbedding's own example, `weights_for_different_modes`). Here they
+# weigh deviations, since what 0.1 means differs more between the heads than between models.
+_HEADS = {"dense": 0.4, "sparse": 0.2, "colbert": 0.4}
 
 
 class Background:
@@ -23,6 +28,11 @@ class Background:
         """Read the sentences from their data file. Blocking."""
         raw = json.loads(Path(__file__).with_name("background.json").read_text("utf-8"))
         return tuple(raw["sentences"])
+
+    @classmethod
+    def of(cls, scores: Mapping[str, NDArray[np.float32]]) -> Self:
+        """Take each candidate's scores (sentences,), of one candidate at least."""
+        return cls(list(scores), np.array(list(scores.values()), np.float32))
 
     def __init__(self, entity_ids: Sequence[str], cosines: NDArray[np.float32]) -> None:
         """Take cosines (candidates, sentences), one row an entity id."""
@@ -37,9 +47,33 @@ class Background:
         A candidate's mean with the background is taken off first, and a deviation is never less than the background's.
         Candidates that the background does not know are left out.
         """
-        known = [entity_id for entity_id in cosines if entity_id in self._means]
-        corrected = np.array([(cosines[known_id] - self._means[known_id]) / self._spread for known_id in known])
-        return dict(zip(known, _above_the_others(corrected).tolist(), strict=True))
+        return compared(self.corrected(cosines))
+
+    def corrected(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Turn a query's score with each candidate into the background's deviations above what is usual for it."""
+        return {one: (score - self._means[one]) / self._spread for one, score in scores.items() if one in self._means}
+
+
+def compared(corrected: Mapping[str, float]) -> dict[str, float]:
+    """Turn the background's deviations into those (-10 to 10) above all the other candidates."""
+    values = np.fromiter(corrected.values(), np.float64, len(corrected))
+    return dict(zip(corrected, _above_the_others(values).tolist(), strict=True))
+
+
+def hybrid(corrected: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Put what each head says (by its name: deviations by candidate) into one, of all that the dense one knows.
+
+    Where another head says nothing of a candidate, those that do have its weight.
+    """
+    ids = corrected["dense"].keys()
+    total, weights = np.zeros(len(ids)), np.zeros(len(ids))
+    places = {one: place for place, one in enumerate(ids)}
+    for head, found in corrected.items():
+        rows = np.fromiter((places[one] for one in found), np.intp, len(found))
+        said = np.fromiter(found.values(), np.float64, len(found))
+        total[rows] += _HEADS[head] * np.clip(said, -_LIMIT, _LIMIT)
+        weights[rows] += _HEADS[head]
+    return dict(zip(ids, (total / weights).tolist(), strict=True))
 
 
 def _above_the_others(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Finds what a request means in a home, and decides."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -119,6 +119,8 @@ class Matcher:
         if decision is Decision.AMBIGUOUS:
             targets = targets[: request.limit]
         scored = partial(self._scored, trigrams(fold(request.query)), seen, meant)
+        if evidence is not None and evidence.heads:
+            scored = partial(_with_heads, scored, evidence.heads)
         return MatchResult(
             decision,
             confidence,
@@ -257,6 +259,13 @@ class Matcher:
             parse.intent if parse else None,
             tuple(readings),
         )
+
+
+def _with_heads(scored: Callable[[int], Scored], heads: Mapping[str, Mapping[str, float]], number: int) -> Scored:
+    found = scored(number)
+    one = found.candidate.entity_id
+    said = {head: deviations[one] for head, deviations in heads.items() if one in deviations}
+    return replace(found, scores=replace(found.scores, heads=said))
 
 
 def _share(grams: frozenset[str], said: frozenset[str]) -> float:

@@ -57,12 +57,14 @@ class Evidence:
     """What a model finds of a query, as standard deviations above the rest of the home (Background says how).
 
     `names` and `sentences` by entity id: nearness to what a thing is called, and to what is said around it. `places` by
-    a place's id.
+    a place's id. `heads`: what each of several heads of the model says of the sentences, by the head's name and entity
+    id; empty where there is but one.
     """
 
     names: Mapping[str, float]
     sentences: Mapping[str, float]
     places: Mapping[str, float] = field(default_factory=dict)
+    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Scores:
     `dense`: standard deviations by which the model finds the query nearer to it than to the rest of the home; None
     without a model. `lexical`: 0-1, how much of its name is in the query. `coverage`: 0-1, how much of what the
     query names is explained by it. `place`: 1 when the query names where it is, -1 when it names another place, else
-    0. `kind`: 0-1, the probability that such a kind of thing is meant.
+    0. `kind`: 0-1, the probability that such a kind of thing is meant. `heads`: what `dense` is made of where the model
+    has several, of the same unit; a head that was not asked about the candidate is not there.
     """
 
     dense: float | None
@@ -109,6 +112,7 @@ class Scores:
     coverage: float
     place: float
     kind: float
+    heads: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
