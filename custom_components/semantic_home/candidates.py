@@ -37,9 +37,11 @@ def candidate_of(document: Document) -> Candidate:
 def thing_of(document: Document, floors: Mapping[str, str]) -> Thing:
     """Say what a question calls an entity. `floors`: their names by their ids."""
     metadata = document.metadata
+    name, *aliases = candidate_of(document).names
     return Thing(
         entity_id=entity_id_of(document),
-        name=candidate_of(document).names[0],
+        name=name,
+        aliases=tuple(aliases),
         area=_text(metadata.get("area")),
         floor=floors.get(str(metadata.get("floor_id"))),
         kind=next(iter(strings_of(document, "kind_words")), None),

@@ -12,6 +12,7 @@ from custom_components.semantic_home.matching import (
     MatchResult,
     Place,
 )
+from custom_components.semantic_home.matching.heard import listen
 from custom_components.semantic_home.matching.learned import WORTH
 
 from .common import target_ids
@@ -79,10 +80,32 @@ def test_in_other_languages(language: str, name: str, before: str, query: str) -
 
 @pytest.mark.parametrize(
     "query",
-    ["turn on all the lamps", "turn on both lamps", "turn on the other lamp", "the second lamp", "turn on lamp 2"],
+    [
+        *("turn on all the lamps", "turn on both lamps", "turn on the other lamp", "the second lamp", "turn on lamp 2"),
+        *("turn on every lamp", "turn on any lamp", "which lamp is on", "turn on the large lamp", "beide Lamp an"),
+    ],
 )
 def test_who_chooses_does_not_mean_the_same(query: str) -> None:
     assert match(query, LOUNGE) == match(query)
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "before", "query"),
+    [
+        ("de", "Lampe", "schalte die Lampe ein", "schalte die linke Lampe ein"),
+        ("de", "Lampe", "schalte die Lampe ein", "schalte die große Lampe ein"),
+        ("de", "Lampe", "schalte die Lampe ein", "welche Lampe ist an"),
+        ("de", "Lampe", "schalte die Lampe ein", "turn off the other lampe"),
+        ("tr", "Lamba", "lambayı aç", "büyük lambayı aç"),
+        ("tr", "Lamba", "lambayı aç", "her lambayı aç"),
+        ("de", "TV", "tv an", "diğer tv aç"),
+        ("en", "TV", "tv an", "beide tv an"),
+    ],
+)
+def test_who_chooses_in_another_language_does_not_either(language: str, name: str, before: str, query: str) -> None:
+    home = [one(f"light.{area}", name, area) for area in ("hall", "lounge", "office")]
+    lesson = learned(before, "light.lounge", language=language)
+    assert match(query, lesson, home=home) == match(query, home=home)
 
 
 def test_another_name_or_place_is_another_request() -> None:
@@ -170,3 +193,38 @@ def test_what_goes_on_from_another_request_names_only_a_part() -> None:
 def test_a_request_that_names_nothing_is_known_by_its_words_alone() -> None:
     before = learned("turn it on", "light.lounge")
     assert match("switch it off", before) == match("switch it off")
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "names", "device"),
+    [
+        ("switch.front", ("Haustür",), None),
+        ("switch.back", ("Front door",), None),
+        ("cover.cellar", ("Kellertür",), None),
+        ("switch.kapi", ("Dış kapı",), None),
+        ("switch.relay", ("Relay", "Garagentor"), None),
+        ("button.open", ("Open",), "Garage door"),
+        ("automation.gate", ("Open the gate",), None),
+    ],
+)
+def test_what_may_open_a_door_is_still_asked_about(entity_id: str, names: tuple[str, ...], device: str | None) -> None:
+    domain, related = entity_id.partition(".")[0], tuple(filter(None, [device]))
+    home = [
+        Candidate(f"{entity_id}_{area}", names, domain, None, area.capitalize(), (f"area:{area}",), related)
+        for area in ("hall", "lounge")
+    ]
+    query = f"turn on {names[-1]}"
+    assert match(query, learned(query, f"{entity_id}_hall"), home=home) == match(query, home=home)
+
+
+def test_many_lessons_cost_no_more_than_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    listened = []
+    monkeypatch.setattr(
+        "custom_components.semantic_home.matching.learned.listen",
+        lambda *asked: listened.append(asked) or listen(*asked),
+    )
+    matcher = Matcher(LAMPS, PLACES)
+    many = tuple(learned(f"{verb} the lamp", "light.lounge") for verb in ("turn on", "switch off", "turn off"))
+    for _ in range(3):
+        matcher.match(MatchRequest("the lamp on", learned=many), None)
+    assert len(listened) <= len(many), "a lesson is heard once in a home"

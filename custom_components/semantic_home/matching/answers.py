@@ -150,3 +150,8 @@ def _data() -> dict[str, Any]:
     raw: dict[str, Any] = json.loads(Path(__file__).with_name("clarification.json").read_text("utf-8"))
     languages: dict[str, Any] = raw["languages"]
     return languages
+
+
+def languages() -> tuple[str, ...]:
+    """Give the languages that answers are understood in. Blocking the first time."""
+    return tuple(_data())

@@ -4,17 +4,18 @@ Somebody was asked what a request means, and chose. A request that names the sam
 to be done: "turn on the lamp" tells what "switch the lamp off" means, and nothing of "the lamp in the den".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import ORDINALS, Language, Meaning
+from .answers import ORDINALS, Language, Meaning, languages
+from .guarded import is_guarded
 from .heard import Heard, listen
 from .home import Home
 from .hypotheses import Hypotheses, Targets
-from .questions import Thing
 from .request_model import Reading, RequestModel
 from .text import fold, tokens
 from .types import Candidate, Learned, MatchRequest
@@ -29,9 +30,13 @@ and of dozens of equals.
 # From here on a word names something, and a name was said in full. So much of the probability that a kind of thing can
 # be acted on has to be left.
 _NAMES, _IN_FULL, _CAN_BE_DONE = 0.5, 0.999, 0.5
+# Probabilities that differ by so much say another thing.
+_ALIKE = 0.6
 # Words that choose among things: who says them does not mean what is meant without them.
 _CHOOSING = frozenset({*ORDINALS, Meaning.LAST, Meaning.BOTH, Meaning.ALL, Meaning.NONE, Meaning.OTHER, Meaning.NOT})
 _KEPT = 2048
+# The words that name something in a home, by learnt request.
+_NAMING: WeakKeyDictionary[Home, dict[str, frozenset[str]]] = WeakKeyDictionary()
 
 
 def recall(home: Home, request: MatchRequest, reading: Reading, hypotheses: Hypotheses) -> Targets:
@@ -63,9 +68,13 @@ def _meant(home: Home, hypotheses: Hypotheses, learned: Learned) -> Targets:
     in_full = hypotheses.heard.containment >= _IN_FULL
     if not in_full[members].all() and in_full[singles].any():
         return frozenset()
-    if len(members) < len(learned.entity_ids) or any(_is_guarded(home.candidates[number]) for number in members):
+    if len(members) < len(learned.entity_ids) or any(map(_guarded, (home.candidates[number] for number in members))):
         return frozenset()
     return frozenset(members)
+
+
+def _guarded(one: Candidate) -> bool:
+    return is_guarded(one.entity_id, one.device_class, (*one.names, *one.related))
 
 
 def _may_name_the_same(reading: Reading, naming: frozenset[str], learned: Learned) -> bool:
@@ -77,20 +86,31 @@ def _may_name_the_same(reading: Reading, naming: frozenset[str], learned: Learne
     differing = other.symmetric_difference(reading.words)
     if any(character.isnumeric() for word in differing for character in word):
         return False
-    content = _content(learned.query)
+    # A word more than there was may tell which one is meant ("the left lamp"), whatever it looks like.
+    added, gone = differing - other, differing & other
+    if sum(not _is_filler(word, language) for word in added) > sum(not _is_filler(word, language) for word in gone):
+        return False
+    content = _content(reading) | _content(_read(learned.query))
     if _telling((word for word in differing if content.get(word, 0.0) >= _NAMES), language):
         return False
-    return not Language.load(language).hear(" ".join(sorted(differing))).meanings & _CHOOSING
+    return not any(map(_chooses, differing)) and _counts_alike(reading, _read(learned.query))
+
+
+def _counts_alike(one: Reading, other: Reading) -> bool:
+    """Tell whether both ask for all of a kind, or which of them there are, or neither does."""
+    return abs(one.every - other.every) < _ALIKE and abs(one.forms["home"] - other.forms["home"]) < _ALIKE
 
 
 def _names_the_same(home: Home, reading: Reading, learned: Learned) -> bool:
     """Tell whether another request names nothing else here, and what it is about can be asked for like this."""
-    other = RequestModel.load().read(fold(learned.query), home.named)
-    naming = _naming(listen(home, MatchRequest(learned.query), other, None), other)
-    if _telling(naming.difference(reading.words), learned.language):
-        return False
+    other = _read(learned.query)
     domains = {entity_id.partition(".")[0] for entity_id in learned.entity_ids}
-    return all(reading.domains.get(one, 0.0) >= _CAN_BE_DONE * other.domains.get(one, 0.0) for one in domains)
+    if any(reading.domains.get(one, 0.0) < _CAN_BE_DONE * other.domains.get(one, 0.0) for one in domains):
+        return False
+    known = _NAMING.setdefault(home, {})
+    if learned.query not in known:
+        known[learned.query] = _naming(listen(home, MatchRequest(learned.query), other, None), other)
+    return not _telling(known[learned.query].difference(reading.words), learned.language)
 
 
 def _naming(heard: Heard, reading: Reading) -> frozenset[str]:
@@ -111,10 +131,6 @@ def _is_filler(word: str, language: str) -> bool:
     return not said.meanings and not said.rest
 
 
-def _is_guarded(one: Candidate) -> bool:
-    return Thing(one.entity_id, one.names[0], device_class=one.device_class).guarded
-
-
 @lru_cache(_KEPT)
 def _folded(query: str) -> str:
     return fold(query)
@@ -126,7 +142,16 @@ def _words(query: str) -> frozenset[str]:
 
 
 @lru_cache(_KEPT)
-def _content(query: str) -> Mapping[str, float]:
-    reading = RequestModel.load().read(fold(query))
+def _read(query: str) -> Reading:
+    return RequestModel.load().read(fold(query))
+
+
+@lru_cache(_KEPT)
+def _chooses(word: str) -> bool:
+    """Tell whether a word chooses in any language: people who ask for one thing speak several."""
+    return any(Language.load(language).hear(word).meanings & _CHOOSING for language in languages())
+
+
+def _content(reading: Reading) -> dict[str, float]:
     # A word that is said twice counts as where it counts more.
     return dict(sorted(zip(reading.words, reading.content.tolist(), strict=True), key=lambda one: one[1]))

@@ -8,18 +8,13 @@ import math
 
 from .answers import Language
 from .decision import WORTH_OFFERING
+from .guarded import is_guarded
 from .text import fold
 from .types import MatchResult
-from .vocabulary import Vocabulary
 
 MAX_OPTIONS = 3
 # A set competes with the sum of what it holds: below this share of that it is not worth offering.
 _SET_WORTH_OFFERING = 0.2
-# What nobody wants opened, disarmed or sounded by a misunderstanding.
-_GUARDED_DOMAINS = frozenset(["lock", "alarm_control_panel", "valve", "siren"])
-_GUARDED_CLASSES = frozenset(["door", "garage", "garage_door", "gate"])
-_MAY_OPEN = frozenset(["cover", "switch", "button", "input_boolean", "input_button", "scene", "script"])
-_GUARDED_CONCEPTS = frozenset(["garage_door", "gate", "lock", "door", "siren", "alarm"])
 
 
 class Ambiguity(StrEnum):
@@ -41,6 +36,7 @@ class Thing:
     kind: str | None = None
     device: str | None = None
     device_class: str | None = None
+    aliases: tuple[str, ...] = ()
 
     @property
     def domain(self) -> str:
@@ -50,11 +46,8 @@ class Thing:
     @property
     def guarded(self) -> bool:
         """Tell whether it is never acted on by a guess."""
-        if self.domain in _GUARDED_DOMAINS:
-            return True
-        if self.domain == "cover" and self.device_class is not None:
-            return self.device_class in _GUARDED_CLASSES
-        return self.domain in _MAY_OPEN and bool(Vocabulary.load().find(fold(self.name)) & _GUARDED_CONCEPTS)
+        called = (self.name, *self.aliases, *([self.device] if self.device else ()))
+        return is_guarded(self.entity_id, self.device_class, called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +245,13 @@ def _merge(units: Sequence[Unit]) -> list[Unit]:
 
 
 def _same_device(one: Thing, other: Thing) -> bool:
-    if one.area != other.area:
+    if one.area != other.area or one.guarded or other.guarded:
         return False
     same_name = fold(one.name) == fold(other.name)
     if one.device is not None and one.device == other.device:
         # The facets of a device differ in what they are; its equals, like sockets, in what they are called.
         return same_name or one.domain != other.domain
-    return same_name and not (one.guarded or other.guarded)
+    return same_name
 
 
 def _things(units: Sequence[Unit]) -> tuple[Thing, ...]:
