@@ -13,12 +13,13 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
 
 from custom_components.semantic_home.clarifications import LIFETIME, MAX_OPEN
-from custom_components.semantic_home.const import DOMAIN
+from custom_components.semantic_home.const import CONF_MODEL, DOMAIN
 from custom_components.semantic_home.engine import EncoderBusyError
+from custom_components.semantic_home.matching import answers
 from custom_components.semantic_home.runtime import SemanticHome
 
 from .conftest import ROOT
-from .house import Home, async_let_sync, async_wait_complete
+from .house import Home, async_let_sync, async_set_up, async_wait_complete
 
 LAMPS = ("light.lamp_living", "light.lamp_bedroom")
 
@@ -174,6 +175,21 @@ async def test_only_what_may_be_read_is_offered(hass: HomeAssistant) -> None:
         hass, context, clarification_id=asked["clarification_id"], answer="turn on the kitchen lights"
     )
     assert "light.kitchen_ceiling" not in other["entity_ids"]
+
+
+async def test_no_file_is_read_while_asking(hass: HomeAssistant, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers._data.cache_clear()
+    answers._language.cache_clear()
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: None})
+    await async_set_up(hass, entry)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda *_: pytest.fail("a file is read on the event loop"))
+    assert (await clarify(hass, query="turn on the light", language="de"))["language"] == "de"
+
+
+def test_languages_that_nobody_speaks_are_not_kept() -> None:
+    known = answers.Language.load("en")
+    assert all(answers.Language.load(f"x{number}") is known for number in range(1000))
+    assert answers._language.cache_info().currsize <= len(answers.languages())
 
 
 @pytest.mark.usefixtures("lamps")

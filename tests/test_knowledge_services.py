@@ -393,7 +393,8 @@ async def test_knowledge_is_deleted(hass: HomeAssistant, entry: MockConfigEntry)
     [
         ({}, "nothing_selected"),
         ({"confirm": True}, "nothing_selected"),
-        ({"id": [], "types": []}, "nothing_selected"),
+        ({"id": [], "types": "fact", "confirm": True}, "empty_list"),
+        ({"types": [], "source": "user", "confirm": True}, "empty_list"),
         ({"id": "gone"}, "unknown_knowledge"),
         ({"types": ["fact", "pattern"]}, "confirmation_needed"),
     ],

@@ -208,10 +208,22 @@ async def test_who_may_not_see_all_teaches_nobody(hass: HomeAssistant, home: Hom
     user.mock_policy({"entities": {"entity_ids": {one: {"read": True} for one in LAMPS}}})
     await teach(hass, "the bedroom", context=Context(user_id=user.id))
     assert await learnt(hass) == []
-    household = MockUser().add_to_hass(hass)
-    household.mock_policy({"entities": {"all": {"read": True}}})
+    reader, household = (MockUser().add_to_hass(hass) for _ in range(2))
+    reader.mock_policy({"entities": {"all": {"read": True}}})
+    await teach(hass, "the bedroom", context=Context(user_id=reader.id))
+    assert await learnt(hass) == []
+    household.mock_policy({"entities": {"all": {"read": True, "control": True}}})
     await teach(hass, "the bedroom", context=Context(user_id=household.id))
     assert await meant(hass) == [BEDROOM]
+
+
+@pytest.mark.usefixtures("entry")
+async def test_who_is_asked_again_may_say_something_else(hass: HomeAssistant) -> None:
+    await teach(hass, "the bedroom")
+    assert await meant(hass) == [BEDROOM]
+    await teach(hass, "the living room", ask_again=True)
+    assert await meant(hass) == [LIVING]
+    assert len(await learnt(hass)) == 1
 
 
 async def test_nobody_is_told_of_what_he_may_not_see(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> None:

@@ -43,11 +43,15 @@ class UnknownClarificationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and what limits the answer; the device that heard it stands in `context_place`."""
+    """Who asks, and what limits the answer; the device that heard it stands in `context_place`.
+
+    `teaches`: what is chosen is learnt from.
+    """
 
     user_id: str | None
     limits: EntityFilter
     context_place: str | None = None
+    teaches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +113,14 @@ class Clarifications:
         )
 
     async def async_answer(self, clarification_id: str, answer: str, asker: Asker) -> Clarified:
-        """Take the answer to a question. Of the asker the user and the right to read count, the rest is as it was.
+        """Take the answer to a question. Of the asker the user and the rights count, the rest is as it was.
 
         Raises UnknownClarificationError; as matching does, and then the question stays open.
         """
         waiting = self._take(clarification_id, asker)
         begun, question = waiting.begun, waiting.question
-        asker = replace(begun.asker, limits=replace(begun.asker.limits, permits=asker.limits.permits))
+        limits = replace(begun.asker.limits, permits=asker.limits.permits)
+        asker = replace(begun.asker, limits=limits, teaches=asker.teaches)
         try:
             outcome = reply(question, answer) or await self._weigh(question, answer, asker)
         except BaseException:
@@ -128,8 +133,7 @@ class Clarifications:
         return self._clarified(outcome, (outcome.question or question).query, begun)
 
     def _teach(self, question: Question, entity_ids: tuple[str, ...], asker: Asker) -> None:
-        # Who may not see all of the home chooses from less, and must not decide for those who may.
-        if asker.limits.permits is None:
+        if asker.teaches:
             circumstances = asker.limits.circumstances(asker.context_place)
             self._learn(Lesson(question.query, question.language, entity_ids, circumstances))
 

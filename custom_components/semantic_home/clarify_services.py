@@ -11,6 +11,7 @@ from homeassistant.helpers import config_validation as cv
 from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .home_index import EntityFilter
+from .index import StoreError
 from .matching import MatchRequest, Option, Status
 from .service_calls import (
     ATTR_QUERY,
@@ -19,12 +20,15 @@ from .service_calls import (
     async_failure,
     async_limits,
     async_may_read,
+    async_may_teach,
+    async_settled_home,
     checked_text,
     home_of,
     place_of_device,
 )
 
 ATTR_ANSWER: Final = "answer"
+ATTR_ASK_AGAIN: Final = "ask_again"
 ATTR_CLARIFICATION_ID: Final = "clarification_id"
 ATTR_LANGUAGE: Final = "language"
 
@@ -35,6 +39,7 @@ CLARIFY_SCHEMA = vol.Schema(
         vol.Optional(ATTR_QUERY): cv.string,
         **ENTITY_LIMITS,
         vol.Optional(ATTR_LANGUAGE): cv.string,
+        vol.Optional(ATTR_ASK_AGAIN, default=False): cv.boolean,
         vol.Optional(ATTR_CLARIFICATION_ID): cv.string,
         vol.Optional(ATTR_ANSWER): cv.string,
     }
@@ -62,19 +67,27 @@ async def _async_clarify(call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_ask(call: ServiceCall) -> Clarified:
-    home = home_of(call)
+    home = await async_settled_home(call)
     language = call.data.get(ATTR_LANGUAGE, call.hass.config.language)
     query = checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH)
-    request = MatchRequest(query, caution=home.caution)
-    asker = Asker(call.context.user_id, await async_limits(call), place_of_device(call))
+    request = MatchRequest(query, caution=home.caution, recalls=not call.data[ATTR_ASK_AGAIN])
+    limits, teaches = await async_limits(call), await async_may_teach(call)
+    asker = Asker(call.context.user_id, limits, place_of_device(call), teaches)
     home.recent_queries.add(request.query)
-    return await home.clarifications.async_begin(request, language, asker)
+    try:
+        return await home.clarifications.async_begin(request, language, asker)
+    except StoreError:
+        # It may have been closed by a reload that began meanwhile.
+        if (reloaded := await async_settled_home(call)) is home:
+            raise
+        return await reloaded.clarifications.async_begin(request, language, asker)
 
 
 async def _async_answer(call: ServiceCall) -> Clarified:
     home = home_of(call)
     answer = checked_text(call.data[ATTR_ANSWER], ATTR_ANSWER, MAX_QUERY_LENGTH)
-    asker = Asker(call.context.user_id, EntityFilter(permits=await async_may_read(call)))
+    limits = EntityFilter(permits=await async_may_read(call))
+    asker = Asker(call.context.user_id, limits, teaches=await async_may_teach(call))
     return await home.clarifications.async_answer(call.data[ATTR_CLARIFICATION_ID], answer, asker)
 
 

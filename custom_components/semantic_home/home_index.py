@@ -33,7 +33,7 @@ from .index import (
     UnknownGenerationError,
 )
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
-from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing
+from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
@@ -120,6 +120,8 @@ class HomeIndex:
     @classmethod
     def open(cls, path: Path, *, learns: bool = True) -> Self:
         """Open or create the database. Raises StoreError, NewerSchemaError."""
+        # Read now, where files may be read: questions are asked on the event loop.
+        languages()
         return cls(IndexStore.open(path), learns=learns)
 
     def close(self) -> None:
@@ -325,7 +327,8 @@ class HomeIndex:
         """Say who is to be matched by whom, and what the model says of it. Raises as `match` does."""
         if generation_id is not None and generation_id not in self._dense:
             raise UnknownGenerationError(f"Generation {generation_id} is not searched")
-        request = replace(request, learned=self._learned_in(limits.circumstances(request.context_place)))
+        if request.recalls:
+            request = replace(request, learned=self._learned_in(limits.circumstances(request.context_place)))
         matcher, visible = self._current_matcher(), None
         if limits.permits is not None:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.

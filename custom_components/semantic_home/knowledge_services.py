@@ -161,6 +161,12 @@ async def _async_delete_knowledge(call: ServiceCall) -> ServiceResponse:
 
 def _selection(call: ServiceCall) -> Selection:
     data = call.data
+    for field in (ATTR_ID, ATTR_TYPES):
+        # A template that came out empty selects nothing: without a limit it would be everything.
+        if field in data and not data[field]:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN, translation_key="empty_list", translation_placeholders={"field": field}
+            )
     return Selection(tuple(data.get(ATTR_ID, ())), tuple(data.get(ATTR_TYPES, ())), data.get(ATTR_SOURCE))
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import voluptuous as vol
 
-from homeassistant.auth.permissions.const import POLICY_READ
+from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, UnknownUser
@@ -96,6 +96,14 @@ async def async_may_read(call: ServiceCall) -> Callable[[str], bool] | None:
     if user.permissions.access_all_entities(POLICY_READ):
         return None
     return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
+
+
+async def async_may_teach(call: ServiceCall) -> bool:
+    """Tell whether the home learns from the caller: an automation, or who may control all that there is."""
+    if call.context.user_id is None:
+        return True
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    return user is not None and user.permissions.access_all_entities(POLICY_CONTROL)
 
 
 async def async_limits(call: ServiceCall) -> EntityFilter:

@@ -106,3 +106,10 @@ def test_the_oldest_gives_way(store: IndexStore) -> None:
     assert texts(store, QUERIES) == ["a", "c"]
     assert (changes.added, changes.removed) == ((knowledge("a").key,), (knowledge("b").key,))
     assert texts(store, Selection(types=["note"])) == ["note"]
+
+
+def test_what_is_kept_now_stays_whatever_the_clock_says(store: IndexStore) -> None:
+    store.import_knowledge([knowledge(text, 9 + day) for day, text in enumerate("ab")])
+    changes = store.keep_knowledge(knowledge("c", 1), QUERIES, 2)
+    assert (changes.added, changes.removed) == ((knowledge("c").key,), (knowledge("a").key,))
+    assert texts(store, QUERIES) == ["b", "c"]

@@ -67,7 +67,9 @@ def keep(connection: Connection, row: Knowledge, among: Selection, most: int) ->
         row = replace(row, created=known.created, score=known.score if same else row.score)
     times = {row.key: Times(row.created, row.updated)}
     changes = document_rows.write(connection, stored, {row.key: row.document()}, times)
-    return replace(changes, removed=_remove(connection, _selected(connection, among)[most:]))
+    # By a clock that was wrong others may be later; what was written now stays all the same.
+    others = [source_id for source_id in _selected(connection, among) if source_id != row.key[1]]
+    return replace(changes, removed=_remove(connection, others[most - 1 :]))
 
 
 def remove(connection: Connection, selection: Selection, most: int | None) -> Changes:

@@ -1,5 +1,6 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
+from .answers import languages
 from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
@@ -56,6 +57,7 @@ __all__ = [
     "begin",
     "compared",
     "hybrid",
+    "languages",
     "missing",
     "replies",
     "reply",

@@ -79,16 +79,13 @@ class Language:
     """The questions of one language, and the words that answers are made of. Immutable."""
 
     @staticmethod
-    @cache
     def load(language: str) -> Language:
         """Give a language, or what comes nearest to it, or English. Blocking the first time."""
         known = _data()
         tag = language.replace("_", "-")
         main = tag.partition("-")[0]
         names = (tag, _SAME_LANGUAGE.get(tag), main, _SAME_LANGUAGE.get(main), _FALLBACK)
-        code = next(name for name in names if name in known)
-        words = known[code].get("words") or known[code.partition("-")[0]]["words"]
-        return Language(code, known[code]["questions"], words)
+        return _language(next(name for name in names if name in known))
 
     def __init__(self, code: str, questions: Mapping[str, str], words: Mapping[str, Sequence[str]]) -> None:
         """Take a language of clarification.json."""
@@ -143,6 +140,13 @@ class Language:
             # "No" in some languages is "not" as well, unless it stands alone.
             found -= {Meaning.NO} if rest or found - {Meaning.NO, Meaning.NOT, Meaning.FILLER} else {Meaning.NOT}
         return Said(frozenset(found - {Meaning.FILLER}), tuple(rest))
+
+
+@cache
+def _language(code: str) -> Language:
+    known = _data()
+    words = known[code].get("words") or known[code.partition("-")[0]]["words"]
+    return Language(code, known[code]["questions"], words)
 
 
 @cache

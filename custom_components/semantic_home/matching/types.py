@@ -82,7 +82,8 @@ class MatchRequest:
 
     `allowed` are the entity ids that may be answered; None means all. `context_place` is where the asking device
     stands. `previous` is what was asked before, if this goes on from it. `explain`: say how the decision came about.
-    `learned`: what requests meant before that were made in the same circumstances, the latest first.
+    `learned`: what requests meant before that were made in the same circumstances, the latest first; `recalls`: that
+    is asked for.
     """
 
     query: str
@@ -94,6 +95,7 @@ class MatchRequest:
     caution: Caution = Caution.BALANCED
     explain: bool = False
     learned: tuple[Learned, ...] = ()
+    recalls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
