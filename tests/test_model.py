@@ -65,7 +65,8 @@ async def test_unused_it_gives_its_memory_back_and_comes_back(hass: HomeAssistan
     after = await match(hass, "switch off the light beside the sofa")
     assert worker_of(entry).loaded
     best = after["candidates"][0]
-    assert (best["entity_id"], best["reason"]["channel"]) == ("light.sofa_lamp", "dense")
+    assert best["entity_id"] == "light.sofa_lamp"
+    assert best["scores"]["dense"] > 0, "the model was asked"
     assert after["generation"] == before["generation"]
 
 

@@ -287,8 +287,9 @@ class EncoderWorker:
             if job.lane is Lane.UNLOAD:
                 self._answer_unload(job)
             else:
-                self._answer_texts(job)
+                # Before the answer, after which this thread may be late; the call notes when it was answered.
                 self._last_asked = self._clock()
+                self._answer_texts(job)
 
     def _answer_unload(self, job: _Job) -> None:
         """Unload, unless somebody is about to ask for more, or has asked since the caller looked."""
