@@ -1,5 +1,6 @@
 """The model of a loaded entry: rests while nobody asks, follows its options, and is brought back from a repair."""
 
+import asyncio
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -48,10 +49,12 @@ COUCH = "turn off the lamp next to the couch"
 
 
 async def pass_minutes(hass: HomeAssistant, entry: MockConfigEntry, minutes: int) -> None:
-    """Let the worker's clock and Home Assistant's move on."""
+    """Let the worker's clock and Home Assistant's move on, and what they begin in the background end."""
     later = time.monotonic() + 60 * minutes
     worker_of(entry)._clock = lambda: later
+    before = set(hass._background_tasks)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=minutes))
+    await asyncio.gather(*(hass._background_tasks - before))
     await hass.async_block_till_done()
 
 
