@@ -1,6 +1,6 @@
 """The vectors of one generation as they are searched: what is near a query, compared with what is near anything."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -13,6 +13,8 @@ from .engine import Encoded
 from .hybrid import OtherHeads, ReadTokens, Tokens
 from .index import Document, Generation, IndexStore, LexicalQueries, VectorIndex
 from .matching import Background, Evidence, compared
+
+type Floats = NDArray[np.float64]
 
 # The sentences around entities' names, kept beside the names: how near a query comes to either are two findings.
 _KIND_SENTENCE = "entity sentence"
@@ -77,14 +79,13 @@ class DenseIndex:
         """
         if not self._names:
             return None
-        places = {place_id(KIND_AREA, one): found for one, found in self._areas.find(query, None).values.items()}
-        places |= {place_id(KIND_FLOOR, one): found for one, found in self._floors.find(query, None).values.items()}
+        areas, floors = self._areas.find(query, None), self._floors.find(query, None)
         sentences = self._sentences.find(query, visible)
         return Evidence(
-            names=_renamed(self._names.find(query, visible).values, entities),
-            sentences=_renamed(sentences.values, entities),
-            places=places,
-            heads={head: _renamed(compared(found), entities) for head, found in sentences.heads.items()},
+            names=self._names.find(query, visible).by(entities.__getitem__),
+            sentences=sentences.by(entities.__getitem__),
+            places=areas.by(partial(place_id, KIND_AREA)) | floors.by(partial(place_id, KIND_FLOOR)),
+            heads=sentences.heads_by(entities.__getitem__),
         )
 
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
@@ -107,8 +108,23 @@ class DenseIndex:
 class _Found:
     """Deviations by source id; and the background's, which they are made of, of each head where there are several."""
 
-    values: Mapping[str, float] = field(default_factory=dict)
-    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    source_ids: Sequence[str] = ()
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+    heads: Mapping[str, Floats] = field(default_factory=dict)
+
+    def by(self, name: Callable[[str], str]) -> dict[str, float]:
+        """Give the deviations by other names."""
+        return dict(zip(map(name, self.source_ids), self.values.tolist(), strict=True))
+
+    def heads_by(self, name: Callable[[str], str]) -> dict[str, dict[str, float]]:
+        """Give each head's deviations above all the others, by other names; only of what it has read."""
+        named = list(map(name, self.source_ids)) if self.heads else []
+        found = {}
+        for head, deviations in self.heads.items():
+            read = np.flatnonzero(~np.isnan(deviations))
+            values = compared(deviations[read]).tolist()
+            found[head] = {named[number]: value for number, value in zip(read.tolist(), values, strict=True)}
+        return found
 
 
 class _Channel:
@@ -133,6 +149,8 @@ class _Channel:
 
     def renew(self, source_ids: Collection[str]) -> None:
         if source_ids:
+            for one in source_ids:
+                self._rows.pop(one, None)
             self._rows |= self._vectors.best_cosines(self.kind, self._sentences, source_ids)
             self._background = None
 
@@ -145,20 +163,23 @@ class _Channel:
     def find(self, query: Encoded, visible: Collection[str] | None) -> _Found:
         if not self._rows or (visible is not None and self._rows.keys().isdisjoint(visible)):
             return _Found()
-        cosines = self._vectors.search(query.dense[0], self.kind, visible)
-        corrected = self._of(visible).corrected(cosines)
-        if self.heads is None or query.sparse is None or query.multivector is None or not self.heads.know(corrected):
-            return _Found(compared(corrected))
-        together, heads = self.heads.join(query.sparse[0], query.multivector[0], corrected)
-        return _Found(compared(together), heads)
+        source_ids, cosines = self._vectors.scores(query.dense[0], self.kind, visible)
+        corrected = self._of(source_ids).corrected(source_ids, cosines)
+        if self.heads is None or query.sparse is None or query.multivector is None or not self.heads.know(source_ids):
+            return _Found(source_ids, compared(corrected))
+        together, heads = self.heads.join(query.sparse[0], query.multivector[0], source_ids, corrected)
+        return _Found(source_ids, compared(together), heads)
 
-    def _of(self, visible: Collection[str] | None) -> Background:
-        if visible is not None:
+    def _of(self, source_ids: Sequence[str]) -> Background:
+        if len(source_ids) < len(self._rows):
             # The spread tells of the vectors that it comes from: for who may not see all, it is another.
-            return Background.of({one: row for one, row in self._rows.items() if one in visible})
+            return self._made_of(source_ids)
         if self._background is None:
-            self._background = Background.of(self._rows)
+            self._background = self._made_of(source_ids)
         return self._background
+
+    def _made_of(self, source_ids: Sequence[str]) -> Background:
+        return Background(source_ids, np.array([self._rows[one] for one in source_ids]))
 
 
 def _maker_of_heads(background: Encoded, read: ReadTokens) -> Callable[[], OtherHeads | None]:
@@ -175,7 +196,3 @@ def _parted(document: Document, known: Container[str]) -> Iterator[tuple[str, li
         yield _KIND_SENTENCE, texts[-1:]
         texts = texts[:-1] if len(texts) > 1 else texts
     yield document.kind, texts
-
-
-def _renamed(found: Mapping[str, float], entities: Mapping[str, str]) -> dict[str, float]:
-    return {entities[one]: value for one, value in found.items() if one in entities}

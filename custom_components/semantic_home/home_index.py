@@ -53,6 +53,12 @@ class EntityFilter:
     device_classes: Collection[str] = ()
     permits: Callable[[str], bool] | None = None
 
+    @property
+    def admits_all(self) -> bool:
+        """Tell whether nothing is left out."""
+        limits = (self.area_ids, self.floor_ids, self.label_ids, self.domains, self.device_classes)
+        return not any((self.entity_ids, *limits)) and self.permits is None
+
     def admits(self, document: Document) -> bool:
         """Hold an entity's document against the filter."""
         metadata = document.metadata
@@ -116,6 +122,8 @@ class HomeIndex:
         # The generations that are searched, by id: the active one, and those that are compared with it.
         self._dense: dict[int, DenseIndex] = {}
         self._matcher: Matcher | None = None
+        # Of the entities, by registry id; made like the matcher when it is needed.
+        self._entity_ids: dict[str, str] | None = None
 
     @classmethod
     def open(cls, path: Path, *, learns: bool = True) -> Self:
@@ -334,21 +342,23 @@ class HomeIndex:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
             seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(entity_id_of(document))]
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
-        allowed = frozenset(
-            entity_id_of(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document)
-        )
+        if not limits.admits_all:
+            entities = self._of_kind(KIND_ENTITY)
+            allowed = frozenset(entity_id_of(document) for document in entities if limits.admits(document))
+            request = replace(request, allowed=allowed)
         dense = None if generation_id is None else self._dense.get(generation_id)
         if dense is None or query is None:
-            return matcher, replace(request, allowed=allowed), None
-        entities = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
-        return matcher, replace(request, allowed=allowed), dense.evidence(query, entities, visible)
+            return matcher, request, None
+        if self._entity_ids is None:
+            self._entity_ids = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
+        return matcher, request, dense.evidence(query, self._entity_ids, visible)
 
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
             return False
         self._learned = None
         if any(kind != KIND_KNOWLEDGE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
-            self._matcher = None
+            self._matcher = self._entity_ids = None
         for kind, source_id in changes.removed:
             self._documents.pop((kind, source_id), None)
             for dense in self._dense.values():

@@ -83,18 +83,28 @@ class VectorIndex:
     def search(self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None) -> dict[str, float]:
         """Score the documents of a kind, or those allowed of them: source id -> best cosine, in no order.
 
+        Raises as `scores` does.
+        """
+        source_ids, best = self.scores(query, kind, allowed)
+        return dict(zip(source_ids, best.tolist(), strict=True))
+
+    def scores(
+        self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        """Score the documents of a kind, or those allowed of them: source ids, and the best cosine of each (n,).
+
         The query is (dimension,) float32, L2-normalised; raises ValueError when its shape is another or a
-        component is not finite. Only documents that have vectors appear.
+        component is not finite. Only documents that have vectors appear, in the same order until one comes or goes.
         """
         vector = self._query(query)
         if kind not in self._kinds:
-            return {}
+            return [], np.zeros(0, np.float32)
         rows = self._kinds[kind]
         best = rows.best(rows.cosines(vector))
         if allowed is None:
-            return dict(zip(rows.source_ids, best.tolist(), strict=True))
+            return rows.source_ids, best
         slots = rows.slots_of(allowed)
-        return {rows.source_ids[slot]: score for slot, score in zip(slots.tolist(), best[slots].tolist(), strict=True)}
+        return [rows.source_ids[slot] for slot in slots.tolist()], best[slots]
 
     def best_cosines(
         self, kind: str, queries: NDArray[np.float32], allowed: Collection[str] | None = None

@@ -74,7 +74,7 @@ class Grammar:
     @staticmethod
     @cache
     def load(language: str) -> Grammar | None:
-        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: half a second."""
+        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: a second."""
         try:
             import hassil  # noqa: PLC0415
             import home_assistant_intents  # noqa: PLC0415
@@ -86,11 +86,14 @@ class Grammar:
         return None if found is None else Grammar(hassil.Intents.from_dict(json.loads(found.read_text("utf-8"))))
 
     def __init__(self, intents: Any) -> None:
-        """Take hassil's compiled intents."""
+        """Take hassil's intents, and read all their templates: who asks should not wait for that."""
         self._intents = intents
+        rules: dict[str, frozenset[str]] = {}
         # By intent, each block of sentences with the home's lists without which none of them fits.
-        self._blocks: dict[str, list[tuple[Any, frozenset[str]]]] = {}
-        self._rules: dict[str, frozenset[str]] = {}
+        self._blocks = {
+            name: [(block, self._needed_by_block(block, rules)) for block in intent.data]
+            for name, intent in intents.intents.items()
+        }
 
     def parse(
         self,
@@ -106,7 +109,7 @@ class Grammar:
         values = _lists(home, fold(query), *said)
         there = {slot for slot, names in values.items() if names}
         tried = {
-            name: replace(intent, data=[block for block, needed in self._sentences(intent) if needed <= there])
+            name: replace(intent, data=[block for block, needed in self._blocks[name] if needed <= there])
             for name, intent in self._intents.intents.items()
             if reading.actions.get(name, 1.0) > _TRIED
         }
@@ -122,16 +125,13 @@ class Grammar:
         )
         return _best(home, list(results))
 
-    def _sentences(self, intent: Any) -> list[tuple[Any, frozenset[str]]]:
-        """Give an intent's blocks of sentences with what they need; found out when it is tried first."""
-        if intent.name not in self._blocks:
-            self._blocks[intent.name] = [(block, self._needed_by_block(block)) for block in intent.data]
-        return self._blocks[intent.name]
-
-    def _needed_by_block(self, block: Any) -> frozenset[str]:
+    def _needed_by_block(self, block: Any, known: dict[str, frozenset[str]]) -> frozenset[str]:
         rules = {**self._intents.expansion_rules, **block.expansion_rules}
+        for sentence in block.sentences:
+            # Kept by hassil, too.
+            sentence.get_required_clauses(rules)
         # A block's own rules may have the names of others.
-        known = {} if block.expansion_rules else self._rules
+        known = {} if block.expansion_rules else known
         needed = [_needed(sentence.expression, rules, known) for sentence in block.sentences]
         return frozenset.intersection(*needed) if needed else frozenset()
 

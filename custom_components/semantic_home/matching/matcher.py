@@ -88,12 +88,14 @@ class Matcher:
         """All candidates, for filters."""
         return frozenset(self._home.entity_ids)
 
-    def suppose(self, request: MatchRequest, evidence: Evidence | None) -> tuple[Reading, Parse | None, Hypotheses]:
-        """Make every hypothesis about a request: how it was read, what the grammar says, and the features."""
+    def suppose(
+        self, request: MatchRequest, evidence: Evidence | None, *, parsed: bool = True
+    ) -> tuple[Reading, Parse | None, Hypotheses]:
+        """Make every hypothesis about a request: how it was read, what the grammar says if asked, and the features."""
         reading = self._read(request)
         heard = listen(self._home, request, reading, evidence)
         parse = None
-        if self._grammar is not None:
+        if self._grammar is not None and parsed:
             said = (heard.containment, heard.named_places)
             parse = self._grammar.parse(request.query, self._home, reading, said, heard.context)
         return reading, parse, suppose(self._home, heard, reading, self._allowed(request), parse)
@@ -103,7 +105,8 @@ class Matcher:
         parts = self._exclusions.split(request.query)
         if parts is not None and (result := self._match_without(request, *parts)) is not None:
             return result
-        seen = self._weigh(request, evidence)
+        # No sentence of Home Assistant's takes anything out, and not to fit takes the longest.
+        seen = self._weigh(request, evidence, parsed=parts is None)
         if not seen.reading.words:
             return MatchResult(Decision.NONE, 1.0, (), ())
         weighed = seen.options
@@ -130,9 +133,9 @@ class Matcher:
             self._explain(seen) if request.explain else None,
         )
 
-    def _weigh(self, request: MatchRequest, evidence: Evidence | None) -> _Weighed:
+    def _weigh(self, request: MatchRequest, evidence: Evidence | None, *, parsed: bool = True) -> _Weighed:
         """Find how probable each thing is that a request may mean."""
-        reading, parse, hypotheses = self.suppose(request, evidence)
+        reading, parse, hypotheses = self.suppose(request, evidence, parsed=parsed)
         weights = self._weights.without_model if evidence is None else self._weights.with_model
         learned = recall(self._home, request, reading, hypotheses)
         hypotheses, worth = favour(hypotheses, learned)
@@ -201,8 +204,8 @@ class Matcher:
                 numbers = list(members)
                 meant[numbers] += found
                 share[numbers] += found / len(numbers) ** 0.5
-        numbers = np.flatnonzero(share)
-        return numbers[np.argsort(-share[numbers], kind="stable")].tolist(), meant
+        shared = np.flatnonzero(share)
+        return shared[np.argsort(-share[shared], kind="stable")].tolist(), meant
 
     def _scored(self, said: frozenset[str], seen: _Weighed, meant: NDArray[np.float64], number: int) -> Scored:
         return Scored(
