@@ -98,21 +98,27 @@ class OtherHeads:
         return self._texts.keys() >= set(source_ids)
 
     def join(
-        self, weights: Mapping[int, float], tokens: NDArray[np.float32], source_ids: Sequence[str], dense: Floats
+        self,
+        weights: Mapping[int, float],
+        tokens: NDArray[np.float32] | None,
+        source_ids: Sequence[str],
+        dense: Floats,
     ) -> tuple[Floats, dict[str, Floats]]:
         """Put what all heads find of a query together: deviations by document (n,), and those of each head.
 
-        The query's weights, its vectors (tokens, size), and what the dense head finds of these documents, which are all
-        there, in the background's deviations. A head says nothing (NaN) of what it does not read.
+        The query's weights, its vectors (tokens, size) if they are to be compared, and what the dense head finds of
+        these documents, which are all there, in the background's deviations. A head says nothing (NaN) of what it does
+        not read.
         """
         heads = {"dense": dense}
         lexical = self._lexical.search(weights, source_ids)
         if lexical.any():
             # A head that recognises no word at all has nothing to say, also of who is usually near.
             heads["sparse"] = self._background_of(source_ids).corrected(source_ids, lexical)
-        late = self._late(tokens, source_ids, _best(hybrid(heads)))
-        if not np.isnan(late).all():
-            heads["colbert"] = late
+        if tokens is not None:
+            late = self._late(tokens, source_ids, _best(hybrid(heads)))
+            if not np.isnan(late).all():
+                heads["colbert"] = late
         return hybrid(heads), heads
 
     def _late(self, query: NDArray[np.float32], source_ids: Sequence[str], best: Sequence[int]) -> Floats:

@@ -26,6 +26,7 @@ from .clarifications import Clarifications
 from .const import CONF_CAUTION, CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
 from .embedding import EmbeddingLine
 from .engine import (
+    Encoded,
     EncoderBusyError,
     EncoderError,
     EncoderUnavailableError,
@@ -47,6 +48,7 @@ from .index import (
 )
 from .index_damage import async_report_damage
 from .index_thread import IndexThread
+from .knowledge_search import KnowledgeSearch
 from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
@@ -55,6 +57,7 @@ from .model_store import async_get_store
 from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
+from .recent_results import RecentResults
 from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,6 +98,10 @@ class SemanticHome:
         """What the user lets be remembered of what was asked."""
         self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
+        self.search = KnowledgeSearch(hass, self.index, self._encode_query, self._encode_texts, self._read_status)
+        """Looks for what the household knows."""
+        self.results = RecentResults()
+        """What requests were taken to mean lately."""
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
@@ -228,10 +235,13 @@ class SemanticHome:
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
+        return (await self._encode_texts(texts)).dense
+
+    async def _encode_texts(self, texts: Sequence[str]) -> Encoded:
         if (line := self._answering) is None:
             raise EncoderError("no model")
         # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
-        return (await line.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
+        return await line.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)
 
     @asynccontextmanager
     async def async_lend_memory(self) -> AsyncGenerator[None]:

@@ -33,6 +33,7 @@ class Background:
     def __init__(self, ids: Iterable[str], scores: NDArray[np.float32]) -> None:
         """Take scores (candidates, sentences), one row an id, one at least."""
         self._ids = list(ids)
+        self._rows = {one: row for row, one in enumerate(self._ids)}
         self._means = scores.mean(axis=1).astype(np.float64)
         # One spread for the home: with one a candidate, names that nothing resembles would win by their small one.
         self._spread = max(float((scores - scores.mean(axis=1)[:, None]).std()), 1e-3)
@@ -44,8 +45,7 @@ class Background:
         """
         means = self._means
         if ids != self._ids:
-            rows = {one: row for row, one in enumerate(self._ids)}
-            means = means[[rows[one] for one in ids]]
+            means = means[[self._rows[one] for one in ids]]
         deviations: Floats = (scores - means) / self._spread
         return deviations
 
