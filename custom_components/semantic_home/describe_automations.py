@@ -39,7 +39,7 @@ ENTITY_KINDS: Final = (KIND_AUTOMATION, KIND_SCRIPT, KIND_SCENE)
 AUTOMATION_KINDS: Final = (*ENTITY_KINDS, KIND_BLUEPRINT)
 
 _SOURCE: Final = "home"
-_MODES: Final = {"parallel", "queued", "restart", "single"}
+_MODES: Final = ("parallel", "queued", "restart", "single")
 _AT_ONCE = 20
 
 

@@ -38,7 +38,8 @@ class HomeNames:
         entry = er.async_get(self.hass).async_get(entity_id)
         state = self.hass.states.get(entry.entity_id if entry else entity_id)
         full = er.async_get_full_entity_name(self.hass, entry) if entry else None
-        name = (full or (state.name if state else "")).strip()
+        # A state's name may be anything, and hold what UTF-8 cannot.
+        name = str(full or (state.name if state else "")).encode("utf-8", "replace").decode().strip()
         area_id = er.async_get_effective_area_id(self.hass, entry) if entry else None
         area = self.area(area_id) if area_id else None
         known = entry or state

@@ -1,10 +1,10 @@
 """What is written in an automation is said in plain words, whatever shape it has."""
 
+from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
 import pytest
 import yaml
 
@@ -127,21 +127,50 @@ def test_equal_configurations_give_equal_texts() -> None:
     assert render_automation("One", config, HOME) == render_automation("One", config, HOME)
 
 
-KEYS = sorted({key for cases in CASES.values() for case in cases if isinstance(case["of"], dict) for key in case["of"]})
-WORDS = st.sampled_from(
-    ["state", "light.turned_on", "light.turn_on", "light.lamp", "or", "on", "device", "time", "-1:99"]
-)
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8) | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*KEYS, 5]), inner, max_size=4),
-    max_leaves=25,
+ODD = (
+    None,
+    True,
+    5,
+    -1e300,
+    float("nan"),
+    "",
+    "x",
+    "{{ x }}",
+    "a.b",
+    [],
+    [[]],
+    [None, [5]],
+    {},
+    {"a": [1]},
+    [{"b": {}}],
+    {5: 6},
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.dictionaries(st.sampled_from(["triggers", "trigger", "conditions", "actions", "description"]), JUNK))
-def test_no_shape_is_too_odd(config: dict[str, Any]) -> None:
-    views = render_automation("Name", config, HOME).views
-    assert views[0] == "Name"
-    assert all(0 < len(view) <= 1000 for view in views)
-    assert len(render_script("Name", {"sequence": config}, HOME).views) <= 2
+def bent(value: Any) -> Iterator[Any]:
+    """Give a configuration again and again, each time with something odd in place of one of its parts."""
+    yield from ODD
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from ({**value, key: odd} for odd in bent(part))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from ([*value[:number], odd, *value[number + 1 :]] for odd in bent(part))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("triggers", "triggers"), ("conditions", "conditions"), ("steps", "actions")]
+)
+def test_no_shape_is_too_odd(kind: str, key: str) -> None:
+    for case in CASES[kind]:
+        for config in bent(case["of"]):
+            views = render_automation("Name", {key: config, "description": config}, HOME).views
+            assert views[0] == "Name", config
+            assert all(0 < len(view) <= 1000 for view in views), config
+
+
+def test_no_nesting_is_too_deep() -> None:
+    config: Any = {"delay": 1}
+    for _ in range(10_000):
+        config = {"sequence": [config]}
+    assert render_script("Name", {"sequence": config}, HOME).views == ("Name",)

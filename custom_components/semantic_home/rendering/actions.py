@@ -6,7 +6,7 @@ from typing import Any
 from .conditions import conditions
 from .names import Reader
 from .redaction import OMITTED
-from .triggers import device_event, triggers
+from .triggers import device_thing, device_words, triggers
 from .values import duration, listed, mapping, number, slug, word
 
 # What is told of an action's data. Everything else may be a message, an address or a code.
@@ -102,8 +102,10 @@ def _scene(action: Mapping[str, Any], reader: Reader, _: int) -> Iterator[str]:
 
 
 def _device(action: Mapping[str, Any], reader: Reader, _: int) -> Iterator[str]:
-    if said := device_event(action, reader):
-        yield said
+    given = settings(action)
+    said = (device_words(action), device_thing(action, reader), f"({given})" if given else "")
+    if any(said):
+        yield " ".join(part for part in said if part)
 
 
 def _choose(action: Mapping[str, Any], reader: Reader, depth: int) -> Iterator[str]:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .names import Reader
-from .triggers import about, described_kind, device_event, lasting, limits, offset_words, weekdays
-from .values import clock_time, listed, listing, mapping
+from .triggers import SUN_EVENTS, about, described_kind, device_event, lasting, limits, offset_words, weekdays
+from .values import clock_time, listed, listing, mapping, one_of
 
 _TIES = {"and": " and ", "or": " or ", "not": " or "}
 # A template is not told, and which trigger it was says nothing without its id.
@@ -62,7 +62,7 @@ def _numeric_state(config: Mapping[str, Any], reader: Reader) -> str:
 def _sun(config: Mapping[str, Any], _: Reader) -> str:
     parts = []
     for side in ("after", "before"):
-        if (event := config.get(side)) in {"sunrise", "sunset"}:
+        if event := one_of(config.get(side), SUN_EVENTS):
             shift = offset_words(config.get(f"{side}_offset"))
             parts.append(" ".join(part for part in ("it is", side, shift, event) if part))
     return " and ".join(parts)

@@ -6,7 +6,7 @@ import re
 from typing import Any, Protocol
 
 from .redaction import redacted
-from .values import listed, listing, mapping, number, slug, state_value
+from .values import listed, listing, mapping, number, one_of, slug, state_value
 
 _ENTITY_ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9_]+")
 # What may stand for a state that is not known yet.
@@ -14,7 +14,7 @@ _INPUT = re.compile(r"input_[a-z]+\.[a-z0-9_]+")
 # Their states are whatever somebody wrote.
 _FREE_TEXT = {"input_text", "text"}
 # Of other attributes it is not known what their values tell.
-_ATTRIBUTES = {
+_ATTRIBUTES = (
     "current_humidity",
     "current_position",
     "current_temperature",
@@ -27,7 +27,7 @@ _ATTRIBUTES = {
     "source",
     "temperature",
     "volume_level",
-}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Reader:
     def states(self, entities: Iterable[NamedEntity], value: object, attribute: object = None) -> str:
         """Say which states of an entity are meant, or nothing when they may be anything."""
         first = next(iter(entities), None)
-        if first is None or first.domain in _FREE_TEXT or (attribute is not None and attribute not in _ATTRIBUTES):
+        if first is None or first.domain in _FREE_TEXT or (attribute and not one_of(attribute, _ATTRIBUTES)):
             return ""
         return listing((self._state(first, one, attribute) for one in listed(value)), " or ")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .names import Reader
-from .values import clock_time, duration, listed, listing, mapping, number, seconds, slug, word
+from .values import clock_time, duration, listed, listing, mapping, number, one_of, seconds, slug, word
 
 # Of these nothing is told but that they are there: what they hold is an address, a message or a template.
 _OPAQUE = {
@@ -25,6 +25,8 @@ _DAYS = {
     "sat": "Saturday",
     "sun": "Sunday",
 }
+SUN_EVENTS = ("sunrise", "sunset")
+_THRESHOLDS = ("above", "below", "between", "outside")
 # Of the options of triggers and conditions such as `light.turned_on`, those whose values are words of a fixed list.
 _WORDS = ("hvac_mode", "mode", "operation_mode", "option", "period", "phase", "type")
 
@@ -88,12 +90,22 @@ def weekdays(config: Mapping[str, Any]) -> str:
 
 
 def device_event(config: Mapping[str, Any], reader: Reader) -> str:
-    """Describe a device's own trigger, condition or action: the thing, and what of it in the device's words."""
+    """Describe a device's own trigger or condition: the thing, and what of it in the device's words."""
+    said = limits(config, reader, {"above": "above", "below": "below"})
+    parts = (device_thing(config, reader), device_words(config), said, lasting(config))
+    return " ".join(part for part in parts if part)
+
+
+def device_thing(config: Mapping[str, Any], reader: Reader) -> str:
+    """Name what a device's own trigger, condition or action is about."""
     # The entity says more than its device, and both are noted.
     device, entity = reader.devices(config.get("device_id")), reader.entity_names(config.get("entity_id"))
-    kinds = (word(config.get(name)) for name in ("type", "subtype"))
-    said = limits(config, reader, {"above": "above", "below": "below"})
-    return " ".join(part for part in (entity or device, *kinds, said, lasting(config)) if part)
+    return entity or device
+
+
+def device_words(config: Mapping[str, Any]) -> str:
+    """Say which of its triggers, conditions or actions it is."""
+    return " ".join(said for name in ("type", "subtype") if (said := word(config.get(name))))
 
 
 def _trigger(config: Mapping[str, Any], reader: Reader) -> str | None:
@@ -124,8 +136,8 @@ def _numeric_state(config: Mapping[str, Any], reader: Reader) -> str:
 
 
 def _sun(config: Mapping[str, Any], _: Reader) -> str:
-    event = config.get("event")
-    return (offset_words(config.get("offset")) or "at") + f" {event}" if event in {"sunrise", "sunset"} else ""
+    event = one_of(config.get("event"), SUN_EVENTS)
+    return f"{offset_words(config.get('offset')) or 'at'} {event}" if event else ""
 
 
 def _time(config: Mapping[str, Any], reader: Reader) -> str:
@@ -186,8 +198,7 @@ _TRIGGERS: dict[str, Callable[[Mapping[str, Any], Reader], str]] = {
 
 
 def _threshold(config: Mapping[str, Any], reader: Reader) -> str:
-    kind = config.get("type")
-    if kind not in {"above", "below", "between", "outside"}:
+    if (kind := one_of(config.get("type"), _THRESHOLDS)) is None:
         return ""
     values = [mapping(config.get(name)) for name in ("value", "value_min", "value_max")]
     said = [limit for value in values if (limit := reader.limit(value.get("number", value.get("entity"))))]

@@ -30,6 +30,11 @@ def mapping(value: object) -> Mapping[str, Any]:
     return {key: one for key, one in value.items() if isinstance(key, str)} if isinstance(value, Mapping) else {}
 
 
+def one_of(value: object, known: Iterable[str]) -> str | None:
+    """Give a value if it is one of the known ones."""
+    return next((one for one in known if one == value), None)
+
+
 def word(value: object) -> str | None:
     """Give a short plain word such as a state, a mode or an option; in YAML, `on` may have become true."""
     if isinstance(value, bool):
