@@ -231,19 +231,17 @@ async def test_what_it_uses_is_renamed_or_moved(hass: HomeAssistant, home: Home,
 
 
 async def test_scripts_and_scenes_follow(hass: HomeAssistant, files: Files, entry: MockConfigEntry) -> None:
-    cinema = {**SCRIPTS["cinema"], "description": "For films."}
-    files.write("scripts.yaml", {"cinema": cinema, "tea": {"alias": "Tea", "sequence": []}})
+    files.write("scripts.yaml", {"cinema": {**SCRIPTS["cinema"], "description": "For films."}})
     await files.reload("script")
-    found = documents(entry)
-    assert found["script.cinema"].views[1] == "Cinema. For films."
-    assert found["script.tea"].views == ("Tea",)
+    assert documents(entry)["script.cinema"].views[1] == "Cinema. For films."
     files.write("scripts.yaml", {"tea": {"alias": "Tea", "sequence": []}})
-    files.write("scenes.yaml", [{**SCENES[0], "entities": {"light.bedside": "off"}}])
     await files.reload("script")
-    await files.reload("scene")
     found = documents(entry)
     assert "script.cinema" not in found
-    assert found["scene.cosy_evening"].views == ("Cosy evening", "Bedside light (Bedroom) off")
+    assert found["script.tea"].views == ("Tea",)
+    files.write("scenes.yaml", [{**SCENES[0], "entities": {"light.bedside": "off"}}])
+    await files.reload("scene")
+    assert documents(entry)["scene.cosy_evening"].views == ("Cosy evening", "Bedside light (Bedroom) off")
     await hass.services.async_call(
         "scene", "create", {"scene_id": "now", "entities": {"light.bedside": "on"}}, blocking=True
     )
