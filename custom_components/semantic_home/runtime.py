@@ -22,8 +22,10 @@ from .asked_generation import (
     NoSuchGenerationError,
     QueryVector,
 )
+from .automation_sync import AutomationSync
 from .clarifications import Clarifications
 from .const import CONF_CAUTION, CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
+from .describe_automations import AUTOMATION_KINDS
 from .embedding import EmbeddingLine
 from .engine import (
     Encoded,
@@ -58,7 +60,7 @@ from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
 from .recent_results import RecentResults
-from .sync import HomeSync
+from .sync import HOME_KINDS, HomeSync
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -92,7 +94,8 @@ class SemanticHome:
         """Of the model that answers to the one that is wished."""
         self._meter = ProgressMeter()
         self._status = IndexStatus(0, 0, 0, None)
-        self._home_is_read = False
+        # What of the home has not been read since the start.
+        self._unread_kinds = {*HOME_KINDS, *AUTOMATION_KINDS}
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
@@ -105,7 +108,7 @@ class SemanticHome:
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
-        self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
+        self._syncs = (HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self), AutomationSync(hass, self))
 
     @property
     def model(self) -> str | None:
@@ -156,13 +159,15 @@ class SemanticHome:
         self._lines = await self._begin_lines()
         for line in self._lines:
             self._start_line(line)
-        self._sync.async_start()
+        for sync in self._syncs:
+            sync.async_start()
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
         self.clarifications.clear()
         await self.knowledge.async_settle()
-        await self._sync.async_stop()
+        for sync in self._syncs:
+            await sync.async_stop()
         for line in self._lines:
             await line.async_stop()
         await self._previous.async_stop()
@@ -283,13 +288,16 @@ class SemanticHome:
         self.index.refuse_while_held()
         await self.index.async_ask(HomeIndex.forget_vectors)
         await self._index_changed()
-        await self._sync.async_flush(everything=True)
+        for sync in self._syncs:
+            await sync.async_flush(everything=True)
         return self._status
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        changed = await self.index.async_ask(HomeIndex.reconcile, set(kinds), documents)
-        first, self._home_is_read = not self._home_is_read, True
+        held = set(kinds)
+        changed = await self.index.async_ask(HomeIndex.reconcile, held, documents)
+        first = not held.isdisjoint(self._unread_kinds)
+        self._unread_kinds -= held
         if changed or first:
             await self._index_changed()
 
@@ -337,7 +345,7 @@ class SemanticHome:
     async def _line_completed(self, line: EmbeddingLine) -> None:
         """Let a line answer whose generation has all vectors, if another one answers still."""
         # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
-        if line.generation is None or not line.begins or not self._home_is_read:
+        if line.generation is None or not line.begins or self._unread_kinds:
             return
         active = await self.index.async_ask(HomeIndex.active)
         if active is None or active.id != line.generation:
