@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ _KIND_SENTENCE = "entity sentence"
 _KNOWN = "known"
 # So much of what was found first is added to a query that is moved towards it (Rocchio's beta).
 _TOWARDS = 0.4
+# Of what is usual for a piece of knowledge, so much is taken off: texts that somebody wrote are hubs less than names,
+# and of none to all this was best on the fitting half of scripts/evaluate_knowledge.py's questions, with two models.
+_CORRECTED = 0.5
 
 
 class DenseIndex:
@@ -131,12 +134,7 @@ class SaidOfKnowledge:
         if like:
             moved = query.dense[0] + _TOWARDS * self._vectors.mean(_KNOWN, like)
             query = replace(query, dense=(moved / np.linalg.norm(moved))[None])
-        found = self._known.find(query, None if len(names) == len(self._known) else set(names), among_all=True)
-        rows = {name: row for row, name in enumerate(names)}
-        place = np.fromiter(map(rows.get, found.source_ids, repeat(-1)), np.intp, len(found.source_ids))
-        near = np.full(len(names), np.nan)
-        near[place[place >= 0]] = found.values[place >= 0]
-        return near
+        return self._known.find_among_all(query, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +172,8 @@ class _Channel:
         self._sentences = background
         self._rows = vectors.best_cosines(kind, background)
         self._background: Background | None = None
+        self._asked: tuple[Sequence[str], Sequence[str]] = [], []
+        self._answered = np.zeros(0, np.intp)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -197,17 +197,40 @@ class _Channel:
         if self._rows.pop(source_id, None) is not None:
             self._background = None
 
-    def find(self, query: Encoded, visible: Collection[str] | None, *, among_all: bool = False) -> _Found:
-        """Find all, or what is visible, which alone tells what is usual here unless it is found among all."""
+    def find(self, query: Encoded, visible: Collection[str] | None) -> _Found:
+        """Find all, or what is visible, which alone tells what is usual here."""
         if not self._rows or (visible is not None and self._rows.keys().isdisjoint(visible)):
             return _Found()
         source_ids, cosines = self._vectors.scores(query.dense[0], self.kind, visible)
-        corrected = self._of(list(self._rows) if among_all else source_ids).corrected(source_ids, cosines)
+        return self._found(query, source_ids, self._of(source_ids).corrected(source_ids, cosines))
+
+    def find_among_all(self, query: Encoded, names: Sequence[str]) -> Floats:
+        """Find these; what is usual is told by all. Gives their deviations, NaN where there is no vector: (n,)."""
+        if not self._rows:
+            return np.full(len(names), np.nan)
+        source_ids, cosines = self._vectors.scores(query.dense[0], self.kind)
+        corrected = self._of(source_ids).corrected(source_ids, cosines, _CORRECTED)
+        rows = self._rows_of(names, source_ids)
+        there = np.flatnonzero(rows >= 0)
+        known = [names[number] for number in there.tolist()] if query.sparse is not None else ()
+        near = np.full(len(names), np.nan)
+        near[there] = self._found(query, known, corrected[rows[there]]).values
+        return near
+
+    def _found(self, query: Encoded, source_ids: Sequence[str], corrected: Floats) -> _Found:
         if self.heads is None or query.sparse is None or not self.heads.know(source_ids):
             return _Found(source_ids, compared(corrected))
         many = None if query.multivector is None else query.multivector[0]
         together, heads = self.heads.join(query.sparse[0], many, source_ids, corrected)
         return _Found(source_ids, compared(together), heads)
+
+    def _rows_of(self, names: Sequence[str], source_ids: Sequence[str]) -> NDArray[np.intp]:
+        """Tell which of the source ids each name is, -1 for none; what was asked for last is known still."""
+        if self._asked != (names, source_ids):
+            rows = {name: row for row, name in enumerate(source_ids)}
+            self._asked = list(names), list(source_ids)
+            self._answered = np.fromiter((rows.get(name, -1) for name in names), np.intp, len(names))
+        return self._answered
 
     def _of(self, source_ids: Sequence[str]) -> Background:
         if len(source_ids) < len(self._rows):

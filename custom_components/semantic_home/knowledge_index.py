@@ -1,9 +1,10 @@
-"""What a household knows, found by meaning and by letters: filtered first, then ranked, then read again if asked.
+"""What a household knows, found by meaning, by letters and by what it names: filtered, ranked, and read again if asked.
 
-What the model says of a text (its vector, and where the model has such heads its sparse weights) and what the letters
-say are put together by a logistic function, fitted by scripts/evaluate_knowledge.py; how well a text has served moves
-it by a tenth at most. Expansion is pseudo-relevance feedback (Rocchio 1971, for vectors; for words like Lavrenko &
-Croft 2001, "Relevance-Based Language Models") and the home's other names for what is named.
+What the model says of a text (its vector, and where the model has such heads its sparse weights), the share of the
+query's letters, and that of the household's words in it, whatever their language, are put together by a logistic
+function (knowledge_weights.py); how well a text has served moves it by a tenth at most. Expansion is pseudo-relevance
+feedback (Rocchio 1971, for vectors; for words like Lavrenko & Croft 2001, "Relevance-Based Language Models"), which
+counts beside the query itself and not in its place, and the home's other names for what is named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,21 +18,19 @@ from numpy.typing import NDArray
 
 from .index import Document, Key, Rating
 from .knowledge_filter import KnowledgeFilter
+from .knowledge_weights import probability
 from .matching import Words
-from .matching.text import fold, tokens, weighed_trigrams
-from .text_index import TextIndex
+from .matching.text import fold, tokens
+from .text_index import TextIndex, concepts_of, words_of
 
 type Floats = NDArray[np.float64]
 
 WORTH_OF_SUCCESS = 0.1
 """What has always succeeded gains so much confidence, what has always failed loses as much."""
+READ_AGAIN = 50
+"""So many of the first ones are read again."""
 
-# The weights of the logistic function: constant, the model's deviations, the share of the query's letters; and what
-# else counts when the first ones are read again: the share of the query's words that are in the text, errors forgiven.
-_WITH_MODEL = (-5.6, 0.95, 5.0, 1.5)
-_WITHOUT_MODEL = (-4.0, 0.0, 7.0, 2.0)
 _MOST_DEVIATIONS = 8.0
-_READ_AGAIN = 50
 # So alike a word of a text is the one of the query.
 _IS_THERE = 0.8
 # For the expansion: the best texts are taken for what was meant, so many, and their words for so much.
@@ -50,7 +49,7 @@ class Said(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeQuery:
-    """What is looked for. `others`: the home's other names for what the text names, if it is to be expanded."""
+    """What is looked for. `expand`: by more than its own words; `rerank`: the first ones are read again."""
 
     text: str
     limits: KnowledgeFilter = field(default_factory=KnowledgeFilter)
@@ -64,14 +63,26 @@ class KnowledgeQuery:
 class FoundKnowledge:
     """A document that was found, how probably it is what was meant (0-1), and why.
 
-    `dense`: the model's deviations, None without; `lexical`: the share of the query's letters; `success`: its score.
+    `found` says what was found about it: `dense`, the model's deviations; `lexical`, the share of the query's letters;
+    `concepts`, that of the household's words. Where the query was expanded also `like_dense` and `like_lexical`, the
+    same of it together with what was found first. Where it was read again `words`, the share of its words, errors
+    forgiven.
     """
 
     document: Document
     confidence: float
-    dense: float | None
-    lexical: float
+    found: Mapping[str, float]
     success: float
+
+    @property
+    def dense(self) -> float | None:
+        """The model's deviations above what is usual; None without a model."""
+        return self.found.get("dense")
+
+    @property
+    def lexical(self) -> float:
+        """The share of the query's letters."""
+        return self.found["lexical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +104,26 @@ class KnowledgeIndex:
         self._ratings: dict[str, Rating] = {}
         for key, rating in ratings.items():
             self.rate(key, rating)
-        self._texts = TextIndex()
+        self._letters, self._concepts = TextIndex(), TextIndex(concepts_of)
         for document in documents:
             self.put(document)
 
     def put(self, document: Document) -> None:
         """Keep a document in place of what it was."""
         name = knowledge_name(document.key)
+        # The last one from now on, as in the other indexes.
+        self._documents.pop(name, None)
         self._documents[name] = document
-        self._texts.put(name, document.views)
+        self._letters.put(name, document.views)
+        self._concepts.put(name, document.views)
 
     def remove(self, key: Key) -> None:
         """Forget a document; does nothing when it is not there."""
         name = knowledge_name(key)
         self._documents.pop(name, None)
         self._ratings.pop(name, None)
-        self._texts.remove(name)
+        self._letters.remove(name)
+        self._concepts.remove(name)
 
     def rate(self, key: Key, rating: Rating) -> None:
         """Take notice of how well a document has served."""
@@ -125,84 +140,39 @@ class KnowledgeIndex:
         self, query: KnowledgeQuery, said: Said | None, now: datetime, names: Iterable[Sequence[str]] = ()
     ) -> KnowledgeFindings:
         """Look for what is admitted; `said` is None when no model answers, `names` are those of the home's things."""
-        admitted = query.limits
-        ids = list(self._documents)
-        if not admitted.admits_all:
-            ids = [one for one in ids if admitted.admits(self._documents[one])]
-        if not ids:
+        search = _Search(query, said, self._documents, self._letters, self._concepts)
+        if not search.ids:
             return KnowledgeFindings((), 0)
-        words, like = dict.fromkeys(tokens(fold(query.text)), 1.0), list[str]()
-        dense, lexical = self._scores(words, ids, said, like, again=False)
         if query.expand:
-            order = np.argsort(-_relevance(dense, lexical), kind="stable")
-            like = [ids[number] for number in order[:_FEEDBACK].tolist()]
-            words = self._expanded(words, query.text, like, names)
-            dense, lexical = self._scores(words, ids, said, like, again=False)
-        confidence = self._confidence(ids, _relevance(dense, lexical), now)
-        order = np.argsort(-confidence, kind="stable")
+            search.expand(names)
+        findings = search.findings(again=query.rerank)
+        confidence = self._rated(search.ids, probability(findings), now)
+        order = _best(confidence, max(query.limit, READ_AGAIN))
         if query.rerank:
-            order, dense, confidence = self._read_again(words, ids, order, said, like, (dense, lexical), now)
-        found = []
-        for number in order[: query.limit].tolist():
-            if confidence[number] < query.min_confidence:
-                break
-            near = None if dense is None or np.isnan(dense[number]) else float(dense[number])
-            document, success = self._documents[ids[number]], self._success(ids[number], now)
-            found.append(FoundKnowledge(document, float(confidence[number]), near, float(lexical[number]), success))
-        own = set(tokens(fold(query.text)))
-        return KnowledgeFindings(tuple(found), len(ids), tuple(word for word in words if word not in own))
+            first = order[:READ_AGAIN]
+            again = {name: values[first] for name, values in findings.items()} | {"words": search.words_in(first)}
+            confidence[first] = self._rated([search.ids[row] for row in first], probability(again), now)
+            order[:READ_AGAIN] = first[np.argsort(-confidence[first], kind="stable")]
+            findings["words"] = np.full(len(search.ids), np.nan)
+            findings["words"][first] = again["words"]
+        found = [
+            FoundKnowledge(
+                self._documents[search.ids[row]],
+                float(confidence[row]),
+                {name: float(values[row]) for name, values in findings.items() if not np.isnan(values[row])},
+                self._success(search.ids[row], now),
+            )
+            for row in order[: query.limit].tolist()
+            if confidence[row] >= query.min_confidence
+        ]
+        return KnowledgeFindings(tuple(found), len(search.ids), search.added)
 
-    def _scores(
-        self, words: Mapping[str, float], ids: Sequence[str], said: Said | None, like: Sequence[str], *, again: bool
-    ) -> tuple[Floats | None, Floats]:
-        lexical = self._texts.scores(weighed_trigrams(" ".join(words), words), ids)
-        return (None if said is None else said.near(ids, like=like, again=again)), lexical
-
-    def _expanded(
-        self, words: Mapping[str, float], text: str, like: Sequence[str], names: Iterable[Sequence[str]]
-    ) -> dict[str, float]:
-        """Add the other names of what is named, and the most telling words of the best texts."""
-        found = dict(words)
-        whole = f" {fold(text)} "
-        for own in names:
-            folded = [fold(name) for name in own]
-            if any(name and f" {name} " in whole for name in folded):
-                for word in (word for name in folded for word in tokens(name)):
-                    found.setdefault(word, _WORTH_OF_NAMES)
-        texts = " ".join(view for one in like for view in self._documents[one].views)
-        telling = self._texts.telling(like[:1], dict.fromkeys(tokens(fold(texts))))
-        best = sorted(telling, key=lambda word: (-telling[word], word))
-        for word in [word for word in best if word not in found][:_FEEDBACK_WORDS]:
-            found[word] = _WORTH_OF_FEEDBACK
-        return found
-
-    def _read_again(  # noqa: PLR0913, PLR0917 - all of them what the search has found so far
-        self,
-        words: Mapping[str, float],
-        ids: Sequence[str],
-        order: NDArray[np.intp],
-        said: Said | None,
-        like: Sequence[str],
-        scores: tuple[Floats | None, Floats],
-        now: datetime,
-    ) -> tuple[NDArray[np.intp], Floats | None, Floats]:
-        """Rank the first ones by how well each word is found in them, and by the model's closer look."""
-        first, rest = order[:_READ_AGAIN], order[_READ_AGAIN:]
-        dense, lexical = scores
-        if said is not None:
-            dense = said.near(ids, like=like, again=True)
-        covered = np.zeros(len(ids))
-        covered[first] = _covered(words, [self._documents[ids[number]].views for number in first.tolist()])
-        confidence = self._confidence(ids, _relevance(dense, lexical, covered), now)
-        again = first[np.argsort(-confidence[first], kind="stable")]
-        return np.concatenate([again, rest]), dense, confidence
-
-    def _confidence(self, ids: Sequence[str], relevance: Floats, now: datetime) -> Floats:
-        rated = [number for number, one in enumerate(ids) if one in self._ratings]
-        confidence = relevance.copy()
-        success = np.array([self._success(ids[number], now) for number in rated])
-        confidence[rated] += relevance[rated] * WORTH_OF_SUCCESS * (2 * success - 1)
-        return np.minimum(confidence, 1.0)
+    def _rated(self, names: Sequence[str], probable: Floats, now: datetime) -> Floats:
+        """Let how well something has served count: at most a tenth of what else speaks for it."""
+        rated = [row for row, name in enumerate(names) if name in self._ratings] if self._ratings else []
+        success = np.array([self._success(names[row], now) for row in rated])
+        probable[rated] += probable[rated] * WORTH_OF_SUCCESS * (2 * success - 1)
+        return np.minimum(probable, 1.0)
 
     def _success(self, name: str, now: datetime) -> float:
         rating = self._ratings.get(name)
@@ -214,28 +184,92 @@ def knowledge_name(key: Key) -> str:
     return "/".join(key)
 
 
-def _covered(words: Mapping[str, float], texts: Sequence[Sequence[str]]) -> Floats:
-    """Tell how much of the words, those in few of the texts weighing more, is in each text, errors forgiven: (n,)."""
-    known = Words()
-    numbers = [[known.number(word) for view in views for word in _words(view)] for views in texts]
-    likeness = known.likeness(list(words))
-    best = np.array([likeness[:, own].max(axis=1, initial=0.0) for own in numbers]).reshape(len(texts), len(words))
-    weights = np.array(list(words.values())) * np.log(1 + len(texts) / (1 + (best > _IS_THERE).sum(axis=0)))
-    covered: Floats = best @ weights / max(weights.sum(), 1e-9)
-    return covered
+class _Search:
+    """One search, as it goes on."""
+
+    def __init__(
+        self,
+        query: KnowledgeQuery,
+        said: Said | None,
+        documents: Mapping[str, Document],
+        letters: TextIndex,
+        concepts: TextIndex,
+    ) -> None:
+        self._said = said
+        self._documents = documents
+        self._letters = letters
+        self._concepts = concepts
+        self.ids = query.limits.select(documents)
+        # The indexes have all of them in the same order.
+        self._only = None if query.limits.admits_all else self.ids
+        self._whole = f" {fold(query.text)} "
+        self._named = {frozenset({concept}): 1.0 for concept in sorted(concepts_of(query.text))}
+        self._words = dict.fromkeys(self._whole.split(), 1.0)
+        self._like: list[str] = []
+        self._echo: dict[str, float] = {}
+        self._own = frozenset(self._words)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The words that the query was expanded by."""
+        return tuple(word for word in (*self._words, *self._echo) if word not in self._own)
+
+    def expand(self, names: Iterable[Sequence[str]]) -> None:
+        """Look for the other names of what is named, too, and for what is like the first ones that are found then."""
+        for own in names:
+            folded = [fold(name) for name in own]
+            if any(name and f" {name} " in self._whole for name in folded):
+                for word in (word for name in folded for word in name.split()):
+                    self._words.setdefault(word, _WORTH_OF_NAMES)
+        self._like = [self.ids[row] for row in _best(probability(self.findings()), _FEEDBACK)]
+        texts = " ".join(view for name in self._like for view in self._documents[name].views)
+        telling = self._letters.telling(self._like[:1], dict.fromkeys(fold(texts).split()))
+        best = sorted(telling.keys() - self._words.keys(), key=lambda word: (-telling[word], word))
+        self._echo = dict.fromkeys(best[:_FEEDBACK_WORDS], _WORTH_OF_FEEDBACK)
+
+    def findings(self, *, again: bool = False) -> dict[str, Floats]:
+        """Say what is found about each; `again`: the model compares the nearest token by token, if it can."""
+        found = {"lexical": self._shared(self._words), "concepts": self._concepts.scores(self._named, self._only)}
+        if self._said is not None:
+            found["dense"] = _counted(self._said.near(self.ids, again=again))
+        if self._like:
+            found["like_lexical"] = self._shared(self._words | self._echo)
+            if self._said is not None:
+                found["like_dense"] = _counted(self._said.near(self.ids, like=self._like))
+        return found
+
+    def words_in(self, rows: NDArray[np.intp]) -> Floats:
+        """Tell how much of the words, those in few of the texts weighing more, is in each text, errors forgiven."""
+        known = Words()
+        texts = [self._documents[self.ids[row]].views for row in rows.tolist()]
+        numbers = [[known.number(word) for view in views for word in _split(view)] for views in texts]
+        words = {token: weight for word, weight in self._words.items() for token in tokens(word)}
+        likeness = known.likeness(list(words))
+        best = np.array([likeness[:, own].max(axis=1, initial=0.0) for own in numbers]).reshape(len(texts), -1)
+        rarity = np.log(1 + len(texts) / (1 + (best > _IS_THERE).sum(axis=0)))
+        weights = np.array(list(words.values())) * rarity
+        share: Floats = best @ weights / max(weights.sum(), 1e-9)
+        return share
+
+    def _shared(self, words: Mapping[str, float]) -> Floats:
+        return self._letters.scores(words_of(words), self._only)
+
+
+def _best(values: Floats, count: int) -> NDArray[np.intp]:
+    """Give the rows of the best ones, the best first; of equal ones the first."""
+    if count < len(values):
+        last = np.partition(values, -count)[-count]
+        rows = np.flatnonzero(values >= last)
+    else:
+        rows = np.arange(len(values))
+    return rows[np.argsort(-values[rows], kind="stable")][:count]
+
+
+def _counted(deviations: Floats) -> Floats:
+    # A text without a vector yet is judged as if the model had found nothing in it.
+    return np.clip(np.nan_to_num(deviations), 0.0, _MOST_DEVIATIONS)
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[str, ...]:
+def _split(text: str) -> tuple[str, ...]:
     return tuple(tokens(fold(text)))
-
-
-def _relevance(dense: Floats | None, lexical: Floats, covered: Floats | None = None) -> Floats:
-    weights = _WITHOUT_MODEL if dense is None else _WITH_MODEL
-    score = weights[0] + weights[2] * lexical
-    if dense is not None:
-        # A text without a vector yet is judged as if the model had found nothing in it.
-        score = score + weights[1] * np.clip(np.nan_to_num(dense), 0.0, _MOST_DEVIATIONS)
-    if covered is not None:
-        score = score + weights[3] * (covered - 0.5)
-    return 1 / (1 + np.exp(-score))

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from .engine import Encoded
 from .index import late_interaction
-from .matching.text import fold, tokens, weighed_trigrams
-from .text_index import TextIndex
+from .matching.text import fold
+from .text_index import TextIndex, words_of
 
 # What the model's similarity counts, and the letters the rest: late interaction reads words itself.
 _BY_TOKENS, _BY_VECTOR = 0.9, 0.7
@@ -23,7 +23,7 @@ def rerank(query: str, texts: Sequence[str], said: Encoded | None, of_texts: Enc
     names = [str(number) for number in range(len(texts))]
     for name, text in zip(names, texts, strict=True):
         index.put(name, [text])
-    lexical = index.scores(weighed_trigrams(fold(query), dict.fromkeys(tokens(fold(query)), 1.0)), names)
+    lexical = index.scores(words_of(dict.fromkeys(fold(query).split(), 1.0)))
     if said is None or of_texts is None:
         return lexical
     if said.multivector is not None and of_texts.multivector is not None:

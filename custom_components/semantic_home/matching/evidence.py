@@ -38,15 +38,15 @@ class Background:
         # One spread for the home: with one a candidate, names that nothing resembles would win by their small one.
         self._spread = max(float((scores - scores.mean(axis=1)[:, None]).std()), 1e-3)
 
-    def corrected(self, ids: Sequence[str], scores: NDArray[np.floating]) -> Floats:
+    def corrected(self, ids: Sequence[str], scores: NDArray[np.floating], share: float = 1.0) -> Floats:
         """Turn a query's scores with candidates that it knows (n,) into its deviations above what is usual for each.
 
-        Quick in the order in which they were given.
+        Or above such a share of it. Quick in the order in which they were given.
         """
         means = self._means
         if ids != self._ids:
             means = means[[self._rows[one] for one in ids]]
-        deviations: Floats = (scores - means) / self._spread
+        deviations: Floats = (scores - share * means) / self._spread
         return deviations
 
 
