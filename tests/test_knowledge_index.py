@@ -141,6 +141,16 @@ def test_only_the_first_ones_are_read_again() -> None:
     assert [("words" in one.found) for one in found] == [True] * READ_AGAIN + [False] * 30
 
 
+def test_how_much_of_the_words_is_there_is_said_of_the_right_one() -> None:
+    # By the model's word the last one is first, and by its words the first one.
+    said = Said(dict(zip(PIECES, (2.0, 2.5, 3.0, 3.5), strict=True)))
+    words = {
+        one.document.source_id: one.found["words"] for one in search(index(), "guest wifi", said, rerank=True).found
+    }
+    assert words["wifi"] == pytest.approx(1.0, abs=0.01)
+    assert max(words[one] for one in ("bins", "heating", "moon")) < 0.3
+
+
 def test_what_has_no_vector_yet_is_found_by_letters() -> None:
     found = search(index(), "guest wifi password", Said({"bins": 0.0, "heating": 0.0}))
     assert ids(found)[0] == "wifi"

@@ -1,6 +1,7 @@
 """Texts that somebody else has found are ranked by what is there: all tokens, one vector, or letters alone."""
 
 import numpy as np
+from numpy.typing import NDArray
 import pytest
 
 from custom_components.semantic_home.engine import Encoded
@@ -9,9 +10,10 @@ from custom_components.semantic_home.reranking import rerank
 TEXTS = ["the lights go off at ten", "the heating is turned down every night", "who feeds the cat"]
 
 
-def unit(*rows: tuple[float, ...]) -> np.ndarray:
+def unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     matrix = np.array(rows, np.float32)
-    return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix
 
 
 def test_letters_alone() -> None:

@@ -149,7 +149,7 @@ class KnowledgeIndex:
         confidence = self._rated(search.ids, probability(findings), now)
         order = _best(confidence, max(query.limit, READ_AGAIN))
         if query.rerank:
-            first = order[:READ_AGAIN]
+            first = order[:READ_AGAIN].copy()
             again = {name: values[first] for name, values in findings.items()} | {"words": search.words_in(first)}
             confidence[first] = self._rated([search.ids[row] for row in first], probability(again), now)
             order[:READ_AGAIN] = first[np.argsort(-confidence[first], kind="stable")]
