@@ -78,9 +78,19 @@ def test_names_are_recognised_in_compounds(name: str) -> None:
     assert bind(LIBRARY["coffee_in_the_morning"], Home.of([machine]))[0].complete
 
 
+def test_what_is_in_one_room_is_about_that_room() -> None:
+    waking = LIBRARY["wake_up_light"]
+    assert bind(waking, full_home())[0].area == "Bedroom"
+    anywhere = HomeEntity("light.reading", "Reading lamp by the bedside", color_modes=frozenset(["brightness"]))
+    assert bind(waking, full_home(anywhere))[0].area is None
+    assert bind(LIBRARY["off_when_leaving"], full_home())[0].area is None
+    assert bind(LIBRARY["off_when_leaving"], full_home().within({"bedroom"}))[0].area == "Bedroom"
+
+
 def test_short_words_are_not_found_within_others() -> None:
     meter = HomeEntity("switch.meter", "Environment meter")
     assert not bind(LIBRARY["left_on"], Home.of([meter]))[0].complete, "there is an iron in it"
+    assert ids(bind(LIBRARY["laundry_done"], full_home())[0])["power"] == ["sensor.washer_power"], "no dishwasher"
 
 
 def test_nothing_plays_two_roles() -> None:

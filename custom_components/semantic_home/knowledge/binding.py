@@ -8,8 +8,8 @@ from .pattern import Kind, Pattern, Role
 
 # What an optional role adds to how well a pattern fits, beside a required one.
 _OPTIONAL_WORTH = 0.25
-# Shorter words stand in others by chance: "iron" in "environment".
-_IN_COMPOUNDS = 6
+# Shorter words stand in others by chance: "iron" in "environment", "washer" in "dishwasher".
+_IN_COMPOUNDS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,20 @@ def _bind(pattern: Pattern, able: Mapping[str, Sequence[HomeEntity]]) -> Binding
         taken = {entity.entity_id for found in bound.values() for entity in found}
         if found := _choose(role, [entity for entity in able.get(role.name, ()) if entity.entity_id not in taken]):
             bound[role.name] = found
-    near = (pattern.anchor, *(role.name for role in pattern.roles.values() if role.near))
-    here = next((entity for name in near if name for entity in bound.get(name, ())), None)
-    in_order = {name: bound[name] for name in pattern.roles if name in bound}
-    return Binding(pattern, in_order, here.area_id if here else None, here.area if here else None)
+    area_id, area = _area(pattern, bound)
+    return Binding(pattern, {name: bound[name] for name in pattern.roles if name in bound}, area_id, area)
+
+
+def _area(pattern: Pattern, bound: Mapping[str, Sequence[HomeEntity]]) -> tuple[str | None, str | None]:
+    """Give the area that it is about: that of what has to be near one another, else of all if there is one alone."""
+    near = {pattern.anchor, *(role.name for role in pattern.roles.values() if role.near)}
+    placed = {
+        (entity.area_id, entity.area)
+        for name, entities in bound.items()
+        for entity in entities
+        if name in near or (pattern.anchor is None and not entity.everywhere)
+    }
+    return placed.pop() if len(placed) == 1 else (None, None)
 
 
 def _choose(role: Role, entities: Sequence[HomeEntity]) -> tuple[HomeEntity, ...]:

@@ -41,6 +41,11 @@ class HomeEntity:
         return self.entity_id.partition(".")[0]
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it belongs to all rooms, as people and the weather do."""
+        return self.domain in _EVERYWHERE
+
+    @property
     def place(self) -> str:
         """Where it is: in its area, else at its device, else somewhere of its own."""
         return self.area_id or self.device_id or self.entity_id
@@ -81,7 +86,7 @@ class Home:
         """Give what is in one of these areas or in none; all of it when there are no areas given."""
         if not area_ids:
             return self
-        return Home.of(entity for entity in self.entities if entity.area_id in area_ids or entity.domain in _EVERYWHERE)
+        return Home.of(entity for entity in self.entities if entity.area_id in area_ids or entity.everywhere)
 
 
 def _places(entity: HomeEntity) -> list[tuple[str, str]]:
