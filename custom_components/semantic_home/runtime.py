@@ -55,6 +55,7 @@ from .model_store import async_get_store
 from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
+from .suggestions import HomeSuggestions
 from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,6 +96,8 @@ class SemanticHome:
         """What the user lets be remembered of what was asked."""
         self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
+        self.suggestions = HomeSuggestions(hass, entry, self.knowledge)
+        """What automations it could have."""
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()

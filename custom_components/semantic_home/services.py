@@ -32,6 +32,7 @@ from .service_calls import (
     home_of,
     place_of_device,
 )
+from .suggestion_services import async_setup_suggestion_services
 
 ATTR_CAUTION: Final = "caution"
 ATTR_EXPLAIN: Final = "explain"
@@ -96,6 +97,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_clarify_services(hass)
     async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
+    async_setup_suggestion_services(hass)
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:

@@ -180,13 +180,7 @@ class HomeSync:
         return await KindNames.async_load(self._hass, {state.domain for state in states})
 
     def _includes(self, state: State) -> bool:
-        entry = er.async_get(self._hass).async_get(state.entity_id)
-        if entry is not None and entry.platform == DOMAIN:
-            # What the integration tells of itself is no part of the house.
-            return False
-        if self._scope == SCOPE_ALL:
-            return entry is None or not entry.hidden
-        return async_should_expose(self._hass, _ASSISTANT, state.entity_id)
+        return includes(self._hass, state, self._scope)
 
     @callback
     def _schedule(self, seconds: float) -> None:
@@ -228,6 +222,18 @@ class HomeSync:
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         self._mark(event.data["entity_id"])
+
+
+@callback
+def includes(hass: HomeAssistant, state: State, scope: str) -> bool:
+    """Tell whether an entity belongs to the home that is known, which is all of it or what is exposed."""
+    entry = er.async_get(hass).async_get(state.entity_id)
+    if entry is not None and entry.platform == DOMAIN:
+        # What the integration tells of itself is no part of the house.
+        return False
+    if scope == SCOPE_ALL:
+        return entry is None or not entry.hidden
+    return async_should_expose(hass, _ASSISTANT, state.entity_id)
 
 
 @callback
