@@ -1,5 +1,6 @@
 """Suggestions in a real Home Assistant: what it is offered, it accepts; and nothing is created."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 import json
 import os
@@ -18,7 +19,7 @@ import yaml
 from homeassistant.components.automation.config import ValidationStatus, async_validate_config_item
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.const import EntityCategory
-from homeassistant.core import Context, HomeAssistant
+from homeassistant.core import Context, HomeAssistant, State
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     area_registry as ar,
@@ -26,6 +27,7 @@ from homeassistant.helpers import (
     floor_registry as fr,
     label_registry as lr,
 )
+from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
@@ -38,6 +40,7 @@ from .house import async_set_up
 from .knowledge.full_home import AREAS, THINGS, Thing
 
 EVAL = os.environ.get("SEMANTIC_HOME_EVAL")
+_REFUSED = "makes no valid automation here"
 HOMES = sorted(Path(EVAL, "homes").glob("*.json")) if EVAL else []
 
 
@@ -114,8 +117,11 @@ async def accepted(hass: HomeAssistant, suggestions: list[Suggestion]) -> list[s
     return found
 
 
-async def test_home_assistant_runs_what_every_pattern_makes(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+async def test_home_assistant_runs_what_every_pattern_makes(
+    hass: HomeAssistant, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
     suggestions = await every_suggestion(entry)
+    assert _REFUSED not in caplog.text, "none had to be left out"
     assert {one.binding.pattern.id for one in suggestions} == load_library().keys(), "one at least of each pattern"
     assert await accepted(hass, suggestions) == [one.binding.pattern.id for one in suggestions]
     assert hass.states.async_entity_ids("automation") == [], "nothing was created"
@@ -126,6 +132,27 @@ async def test_home_assistant_runs_what_every_pattern_makes(hass: HomeAssistant,
     assert len(states) == len(configs)
     assert {state.state for state in states} == {"on"}
     await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+def templates(value: Any) -> Iterator[str]:
+    """Give all templates in a configuration."""
+    if isinstance(value, str) and "{{" in value:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from templates(inner)
+
+
+async def test_messages_say_something(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    state = State("sensor.x", "21", {"friendly_name": "The thing", "unit_of_measurement": "%"})
+    trigger = {"to_state": state, "entity_id": "sensor.x", "calendar_event": {"summary": "Paper"}}
+    hass.states.async_set("binary_sensor.bedroom_window", "on", {"friendly_name": "Bedroom window"})
+    hass.states.async_set("update.router", "on", {"friendly_name": "Router firmware"})
+    messages = [text for one in await every_suggestion(entry) for text in templates(one.config["actions"])]
+    assert len(messages) >= 25
+    for message in messages:
+        said = str(Template(message, hass).async_render({"trigger": trigger}, parse_result=False, strict=True))
+        assert any(name in said for name in ("The thing", "Bedroom", "Router", "Paper", "letter box", "sensor.x")), said
 
 
 async def test_it_works_with_what_is_required_alone(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -305,7 +332,9 @@ async def test_what_is_guarded_needs_confirmation(hass: HomeAssistant, entry: Mo
     assert sum(one.requires_confirmation for one in suggestions) >= 8
 
 
-async def test_users_have_patterns_of_their_own(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+async def test_users_have_patterns_of_their_own(
+    hass: HomeAssistant, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
     good = {
         "name": "Tea",
         "roles": {"kettle": {"what": "a kettle", "kinds": ["switch"], "named": ["iron"]}},
@@ -329,6 +358,7 @@ async def test_users_have_patterns_of_their_own(hass: HomeAssistant, entry: Mock
     assert first["title"] == "Tea" and first["entities"] == {"kettle": ["switch.iron"]}
     assert first["category"] == "user"
     assert "Nonsense" not in [one["title"] for one in others], "what Home Assistant does not accept is not returned"
+    assert _REFUSED in caplog.text
     assert list(response["skipped"].values()) == ["automation is missing or no dict"]
     after = await suggest(hass, goal="turn on the coffee machine on weekdays", limit=1)
     assert after[0]["score"] == pytest.approx(before[0]["score"] * 0.8, abs=0.002), "what failed counts for less"
@@ -359,7 +389,9 @@ _ABLE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.skipif(not EVAL, reason="SEMANTIC_HOME_EVAL does not name a folder of collected homes")
 @pytest.mark.parametrize("file", HOMES, ids=lambda file: file.stem)
-async def test_home_assistant_accepts_what_is_suggested_to_collected_homes(hass: HomeAssistant, file: Path) -> None:
+async def test_home_assistant_accepts_what_is_suggested_to_collected_homes(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture, file: Path
+) -> None:
     assert await async_setup_component(hass, "homeassistant", {})
     home = json.loads(file.read_text("utf-8"))
     floors = {one["id"]: fr.async_get(hass).async_create(one["name"]).floor_id for one in home["floors"]}
@@ -370,6 +402,7 @@ async def test_home_assistant_accepts_what_is_suggested_to_collected_homes(hass:
     furnish(hass, tuple(_thing(one, areas) for one in home["entities"]))
     suggestions = await every_suggestion(await set_up(hass))
     assert suggestions
+    assert _REFUSED not in caplog.text, "none had to be left out"
     assert await accepted(hass, suggestions) == [one.binding.pattern.id for one in suggestions]
     assert hass.states.async_entity_ids("automation") == []
     if any({("binary_sensor", "motion"), ("light", None)} <= _kinds_in(home, area) for area in areas):
