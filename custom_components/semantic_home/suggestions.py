@@ -1,7 +1,7 @@
 """What automations a home could have: its patterns, filled here and now, and accepted by Home Assistant."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import logging
 from typing import Any
 
@@ -21,6 +21,7 @@ from .knowledge import (
     Knowing,
     Pattern,
     Suggestion,
+    UserPatterns,
     find_patterns,
     load_library,
     read_user_patterns,
@@ -36,6 +37,7 @@ TYPE_PATTERN = "pattern"
 PATTERN_RATED = "pattern"
 """In the metadata of a piece of knowledge: the pattern that ships whose success its score tells."""
 MAX_USER_PATTERNS = 200
+_STRUCTURED = "automation"
 
 
 class UnknownAutomationError(Exception):
@@ -85,7 +87,7 @@ class HomeSuggestions:
         if automation_id is not None and like is None:
             raise UnknownAutomationError(automation_id)
         found = await self._hass.async_add_executor_job(_find, seen, wanted, like)
-        return FoundPatterns(found, seen.skipped if wanted.permits is None else {})
+        return FoundPatterns(found, seen.skipped)
 
     async def async_suggest(self, wanted: Wanted, *, include_covered: bool) -> Suggested:
         """Suggest automations, for what the text says if there is one; none that Home Assistant would not accept."""
@@ -98,16 +100,24 @@ class HomeSuggestions:
                 break
             if (include_covered or suggestion.covered_by is None) and await self._async_accepted(suggestion):
                 accepted.append(suggestion)
-        return Suggested(accepted, covered, seen.skipped if wanted.permits is None else {})
+        return Suggested(accepted, covered, seen.skipped)
 
     async def _async_see(self, wanted: Wanted) -> _Seen:
-        page = await self._knowledge.async_page(Selection(types=(TYPE_PATTERN,)), MAX_USER_PATTERNS, 0)
+        own, rated = [await self._async_rows(field) for field in (_STRUCTURED, PATTERN_RATED)]
+        known = await self._hass.async_add_executor_job(_read, own)
         return _Seen(
             Home.of(await async_home_entities(self._hass, self._scope, wanted.permits)),
             async_automations(self._hass, wanted.permits),
-            page.rows,
+            known.patterns,
+            known.skipped if wanted.permits is None else {},
+            _success(own, rated),
             self._area_names(),
         )
+
+    async def _async_rows(self, field: str) -> Mapping[str, Knowledge]:
+        """Give the latest knowledge about patterns that has a field in its metadata, by id; the rest is but text."""
+        selection = Selection(types=(TYPE_PATTERN,), field=field)
+        return (await self._knowledge.async_page(selection, MAX_USER_PATTERNS, 0)).rows
 
     @callback
     def _area_names(self) -> dict[str, tuple[str, ...]]:
@@ -134,26 +144,10 @@ class _Seen:
 
     home: Home
     automations: Sequence[Automation]
-    knowledge: Mapping[str, Knowledge]
+    patterns: Mapping[str, Pattern]
+    skipped: Mapping[str, str]
+    success: Mapping[str, float]
     areas: Mapping[str, Sequence[str]]
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def patterns(self) -> dict[str, Pattern]:
-        """Give the patterns that ship and those of users; those that are none are noted as skipped."""
-        own = read_user_patterns(
-            (row_id, row.text, row.metadata)
-            for row_id, row in self.knowledge.items()
-            if PATTERN_RATED not in row.metadata
-        )
-        self.skipped.update(own.skipped)
-        return {**load_library(), **own.patterns}
-
-    def success(self) -> dict[str, float]:
-        """Give how well patterns served, by their ids."""
-        return {
-            str(row.metadata.get(PATTERN_RATED, USER_PREFIX + row_id)): row.score
-            for row_id, row in self.knowledge.items()
-        }
 
     def places_in(self, text: str) -> tuple[set[str], str]:
         """Give the areas that a text names, and what else it says."""
@@ -167,36 +161,48 @@ class _Seen:
         return found, said.strip()
 
 
+def _read(own: Mapping[str, Knowledge]) -> UserPatterns:
+    """Give the patterns that ship together with those of users."""
+    read = read_user_patterns((row_id, row.text, row.metadata) for row_id, row in own.items())
+    return UserPatterns({**load_library(), **read.patterns}, read.skipped)
+
+
+def _success(own: Mapping[str, Knowledge], rated: Mapping[str, Knowledge]) -> dict[str, float]:
+    """Give how well patterns served, by their ids; the latest word counts, which comes first."""
+    told = {str(row.metadata[PATTERN_RATED]): row.score for row in reversed([*rated.values()])}
+    return told | {USER_PREFIX + row_id: row.score for row_id, row in own.items()}
+
+
 def _find(seen: _Seen, wanted: Wanted, like: Automation | None) -> list[Found]:
-    patterns = seen.patterns()
+    texts = {pattern.id: pattern.texts for pattern in seen.patterns.values()}
     text = _words(like) if like else wanted.text or ""
     areas, rest = (set[str](), text) if like else seen.places_in(text)
-    near = relevance([rest], {pattern.id: pattern.texts for pattern in patterns.values()})[0]
-    found = find_patterns(
-        patterns.values(),
-        seen.home,
-        Knowing(near, seen.success()),
-        within=wanted.area_ids or areas,
-        like=like,
-    )
+    near = _nearer(*relevance([rest, text], texts))
+    within = wanted.area_ids or areas
+    found = find_patterns(seen.patterns.values(), seen.home, Knowing(near, seen.success), within=within, like=like)
     return found[: wanted.limit]
 
 
 def _suggest(seen: _Seen, wanted: Wanted) -> list[Suggestion]:
-    patterns = seen.patterns()
-    areas, rest = seen.places_in(wanted.text) if wanted.text else (set[str](), "")
-    texts = {pattern.id: pattern.texts for pattern in patterns.values()}
-    wished, *said = relevance([rest, *map(_words, seen.automations)], texts)
+    texts = {pattern.id: pattern.texts for pattern in seen.patterns.values()}
+    text = wanted.text or ""
+    areas, rest = seen.places_in(text)
+    wished, wholly, *said = relevance([rest, text, *map(_words, seen.automations)], texts)
     similarity = {
         (pattern_id, automation.entity_id): near
         for automation, found in zip(seen.automations, said, strict=True)
         for pattern_id, near in found.items()
     }
     # Who only names a room, as in "make the hallway nicer", wishes for whatever suits it.
-    asked = wanted.text is not None and (wished or not areas)
-    knowing = Knowing(wished if asked else None, seen.success(), similarity)
+    asked = text and (wished or not areas)
+    knowing = Knowing(_nearer(wished, wholly) if asked else None, seen.success, similarity)
     within = wanted.area_ids or areas
-    return suggest(patterns.values(), seen.home, seen.automations, knowing, within=within)
+    return suggest(seen.patterns.values(), seen.home, seen.automations, knowing, within=within)
+
+
+def _nearer(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """Give the greater relevance: a room may be where something is to be done, or part of what."""
+    return {known: max(one.get(known, 0.0), other.get(known, 0.0)) for known in {*one, *other}}
 
 
 def _words(automation: Automation) -> str:
