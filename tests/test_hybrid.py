@@ -17,7 +17,7 @@ from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, CONF_
 from custom_components.semantic_home.engine import Encoded, Encoder, NumPyEncoder, OpenVINOEncoder, Role
 from custom_components.semantic_home.home_index import EntityFilter, HomeIndex
 from custom_components.semantic_home.index import Document, Stamp
-from custom_components.semantic_home.matching import Background, Evidence, MatchRequest
+from custom_components.semantic_home.matching import Background, Evidence, MatchRequest, compared
 from custom_components.semantic_home.model_choice import own_settings
 
 from .engine.common import MODELS, tiny_spec
@@ -188,10 +188,8 @@ def test_without_other_heads_all_is_as_it_was(path: Path, opened: OpenHome) -> N
     texts = {document.source_id: document.views[-1] for document in DOCUMENTS if document.kind == "entity"}
     vectors = opened.encoder.encode(list(texts.values()), Role.PASSAGE).dense
     usual = vectors @ opened.encoder.encode(Background.sentences(), Role.QUERY).dense.T
-    cosines = dict(zip(texts, (vectors @ query.dense[0]).tolist(), strict=True))
-    assert found.sentences == {
-        one: pytest.approx(value, abs=1e-3) for one, value in Background(list(texts), usual).evidence(cosines).items()
-    }
+    expected = compared(Background(texts, usual).corrected(list(texts), vectors @ query.dense[0]))
+    assert found.sentences == pytest.approx(dict(zip(texts, expected.tolist(), strict=True)), abs=1e-3)
     plain.index.close()
 
 

@@ -58,13 +58,14 @@ class Asker:
 class Clarified:
     """How a clarification stands. `id` and `expires` are those of its question, if it asks one.
 
-    `missing`: what else the request leaves open.
+    `missing`: what else the request leaves open. `lesson`: what there is to learn of it once somebody says it is right.
     """
 
     outcome: Outcome
     missing: tuple[str, ...]
     id: str | None = None
     expires: datetime | None = None
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,7 @@ class Clarifications:
 
     def _teach(self, question: Question, entity_ids: tuple[str, ...], asker: Asker) -> None:
         if asker.teaches:
-            circumstances = asker.limits.circumstances(asker.context_place)
-            self._learn(Lesson(question.query, question.language, entity_ids, circumstances))
+            self._learn(_lesson(question.query, question.language, entity_ids, asker))
 
     async def _weigh(self, question: Question, answer: str, asker: Asker) -> Outcome:
         asked = replies(question, answer, MAX_CANDIDATES, asker.context_place)
@@ -154,7 +154,9 @@ class Clarifications:
     def _clarified(self, outcome: Outcome, query: str, begun: _Begun) -> Clarified:
         open_too = missing(query, begun.language)
         if outcome.question is None:
-            return Clarified(outcome, open_too)
+            resolved = outcome.status is Status.RESOLVED and query == begun.request
+            lesson = _lesson(query, begun.language, outcome.entity_ids, begun.asker) if resolved else None
+            return Clarified(outcome, open_too, lesson=lesson)
         expires = dt_util.utcnow() + LIFETIME
         self._open[begun.id] = _Open(begun, outcome.question, expires)
         if len(self._open) > MAX_OPEN:
@@ -176,3 +178,7 @@ class Clarifications:
             del self._open[clarification_id]
             raise UnknownClarificationError(clarification_id)
         return self._open.pop(clarification_id)
+
+
+def _lesson(query: str, language: str, entity_ids: tuple[str, ...], asker: Asker) -> Lesson:
+    return Lesson(query, language, entity_ids, asker.limits.circumstances(asker.context_place))

@@ -59,11 +59,14 @@ async def _async_clarify(call: ServiceCall) -> ServiceResponse:
     if asks == answers or answers != (ATTR_CLARIFICATION_ID in call.data):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="query_or_answer")
     try:
-        return _response(await (_async_ask(call) if asks else _async_answer(call)))
+        clarified = await (_async_ask(call) if asks else _async_answer(call))
     except UnknownClarificationError as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="unknown_clarification") from err
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
+    lesson = clarified.lesson
+    result_id = None if lesson is None else home_of(call).results.note(lesson, call.context.user_id)
+    return {**_response(clarified), "result_id": result_id}
 
 
 async def _async_ask(call: ServiceCall) -> Clarified:

@@ -40,6 +40,8 @@ CHANGE_ON_INSTALL: Final = "on_install"
 DEFAULT_MODELS_FOLDER: Final = "semantic_home_models"
 
 MAX_COMPARED: Final = 200
+MAX_METADATA_LENGTH: Final = 8000
 MAX_QUERY_LENGTH: Final = 500
 MAX_TEXTS: Final = 100
 MAX_TEXT_LENGTH: Final = 4000
+MAX_TYPE_LENGTH: Final = 64

@@ -1,9 +1,9 @@
 """The vectors of one generation as they are searched: what is near a query, compared with what is near anything."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, place_id
 from .engine import Encoded
 from .hybrid import OtherHeads, ReadTokens, Tokens
-from .index import Document, Generation, IndexStore, LexicalQueries, VectorIndex
+from .index import Document, Generation, IndexStore, Key, LexicalQueries, VectorIndex
+from .knowledge_index import knowledge_name
 from .matching import Background, Evidence, compared
 
+type Floats = NDArray[np.float64]
+
+_OF_THE_HOUSE = frozenset({KIND_ENTITY, KIND_AREA, KIND_FLOOR})
 # The sentences around entities' names, kept beside the names: how near a query comes to either are two findings.
 _KIND_SENTENCE = "entity sentence"
+# Everything that is no part of the house: found among one another, whatever it is.
+_KNOWN = "known"
+# So much of what was found first is added to a query that is moved towards it (Rocchio's beta).
+_TOWARDS = 0.4
 
 
 class DenseIndex:
@@ -31,15 +39,14 @@ class DenseIndex:
         self._vectors = vectors = store.load(generation.id)
         # Texts that have a vector and nothing of the other heads, by channel and document.
         self._lacking: dict[tuple[str, str], list[str]] = {}
+        vectors.gather(vectors.kinds - _OF_THE_HOUSE, _KNOWN)
         vectors.part(KIND_ENTITY, _KIND_SENTENCE)
         make_heads = _maker_of_heads(background, partial(store.multivectors, generation.id))
-        self._names, self._sentences, self._areas, self._floors = (
-            _Channel(vectors, background.dense, kind, make_heads())
-            for kind in (KIND_ENTITY, _KIND_SENTENCE, KIND_AREA, KIND_FLOOR)
-        )
         self._channels = {
-            channel.kind: channel for channel in (self._names, self._sentences, self._areas, self._floors)
+            kind: _Channel(vectors, background.dense, kind, make_heads())
+            for kind in (KIND_ENTITY, _KIND_SENTENCE, KIND_AREA, KIND_FLOOR, _KNOWN)
         }
+        self._names, self._sentences, self._areas, self._floors, self._known = self._channels.values()
         if background.has_heads:
             self._place_heads(documents, store.sparse(generation.id))
 
@@ -50,9 +57,9 @@ class DenseIndex:
         for document in documents:
             for kind, known in _parted(document, stored):
                 vectors = np.array([stored[text] for text in known], np.float32)
-                self._vectors.put(kind, document.source_id, vectors.reshape(-1, self._vectors.dimension))
+                self._vectors.put(kind, _named(document.key), vectors.reshape(-1, self._vectors.dimension))
         for channel in self._channels.values():
-            channel.renew({document.source_id for document in documents if channel.holds(document.kind)})
+            channel.renew({_named(document.key) for document in documents if channel.holds(document.kind)})
         if self.background.has_heads:
             self._place_heads(documents, self._store.sparse(self._generation, texts))
 
@@ -63,12 +70,12 @@ class DenseIndex:
 
     def remove(self, kind: str, source_id: str) -> None:
         """Forget a document."""
+        name = _named((kind, source_id))
         for channel in self._channels.values():
             if channel.holds(kind):
-                channel.forget(source_id)
-                self._vectors.remove(channel.kind, source_id)
-                self._lacking.pop((channel.kind, source_id), None)
-        self._vectors.remove(kind, source_id)
+                channel.forget(name)
+                self._vectors.remove(channel.kind, name)
+                self._lacking.pop((channel.kind, name), None)
 
     def evidence(self, query: Encoded, entities: Mapping[str, str], visible: Collection[str] | None) -> Evidence | None:
         """Hold a query, encoded alone, against the entities (all, or these registry ids) and places.
@@ -77,15 +84,18 @@ class DenseIndex:
         """
         if not self._names:
             return None
-        places = {place_id(KIND_AREA, one): found for one, found in self._areas.find(query, None).values.items()}
-        places |= {place_id(KIND_FLOOR, one): found for one, found in self._floors.find(query, None).values.items()}
+        areas, floors = self._areas.find(query, None), self._floors.find(query, None)
         sentences = self._sentences.find(query, visible)
         return Evidence(
-            names=_renamed(self._names.find(query, visible).values, entities),
-            sentences=_renamed(sentences.values, entities),
-            places=places,
-            heads={head: _renamed(compared(found), entities) for head, found in sentences.heads.items()},
+            names=self._names.find(query, visible).by(entities.__getitem__),
+            sentences=sentences.by(entities.__getitem__),
+            places=areas.by(partial(place_id, KIND_AREA)) | floors.by(partial(place_id, KIND_FLOOR)),
+            heads=sentences.heads_by(entities.__getitem__),
         )
+
+    def said_of(self, query: Encoded) -> SaidOfKnowledge:
+        """Hold a query, encoded alone, against what the household knows."""
+        return SaidOfKnowledge(query, self._known, self._vectors)
 
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
         """Bring documents in step with the weights of those of their texts that have a vector, None where it is alone.
@@ -94,21 +104,62 @@ class DenseIndex:
         """
         for document in documents:
             for kind, texts in _parted(document, sparse):
-                channel = self._channels.get(kind)
-                if channel is None or channel.heads is None:
+                channel = self._channels[kind]
+                if channel.heads is None:
                     continue
                 weights = {text: found for text in texts if (found := sparse[text]) is not None}
                 lacking = [text for text in texts if text not in weights]
-                channel.heads.put(document.source_id, {} if lacking else weights)
-                self._lacking[kind, document.source_id] = lacking
+                channel.heads.put(_named(document.key), {} if lacking else weights)
+                self._lacking[kind, _named(document.key)] = lacking
+
+
+class SaidOfKnowledge:
+    """What a model says of a query, held against what the household knows, which it is told by "kind/id"."""
+
+    def __init__(self, query: Encoded, known: _Channel, vectors: VectorIndex) -> None:
+        """Take the query, encoded alone, and what it is held against."""
+        self._query = query
+        self._known = known
+        self._vectors = vectors
+
+    def near(self, names: Sequence[str], *, like: Sequence[str] = (), again: bool = False) -> Floats:
+        """Give the deviations above all the others of these texts, NaN for those without a vector: (n,).
+
+        `like`: the query is moved towards these; `again`: the nearest are compared token by token where that is known.
+        """
+        query = replace(self._query, multivector=self._query.multivector if again else None)
+        if like:
+            moved = query.dense[0] + _TOWARDS * self._vectors.mean(_KNOWN, like)
+            query = replace(query, dense=(moved / np.linalg.norm(moved))[None])
+        found = self._known.find(query, None if len(names) == len(self._known) else set(names), among_all=True)
+        rows = {name: row for row, name in enumerate(names)}
+        place = np.fromiter(map(rows.get, found.source_ids, repeat(-1)), np.intp, len(found.source_ids))
+        near = np.full(len(names), np.nan)
+        near[place[place >= 0]] = found.values[place >= 0]
+        return near
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     """Deviations by source id; and the background's, which they are made of, of each head where there are several."""
 
-    values: Mapping[str, float] = field(default_factory=dict)
-    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    source_ids: Sequence[str] = ()
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+    heads: Mapping[str, Floats] = field(default_factory=dict)
+
+    def by(self, name: Callable[[str], str]) -> dict[str, float]:
+        """Give the deviations by other names."""
+        return dict(zip(map(name, self.source_ids), self.values.tolist(), strict=True))
+
+    def heads_by(self, name: Callable[[str], str]) -> dict[str, dict[str, float]]:
+        """Give each head's deviations above all the others, by other names; only of what it has read."""
+        named = list(map(name, self.source_ids)) if self.heads else []
+        found = {}
+        for head, deviations in self.heads.items():
+            read = np.flatnonzero(~np.isnan(deviations))
+            values = compared(deviations[read]).tolist()
+            found[head] = {named[number]: value for number, value in zip(read.tolist(), values, strict=True)}
+        return found
 
 
 class _Channel:
@@ -124,15 +175,19 @@ class _Channel:
         self._rows = vectors.best_cosines(kind, background)
         self._background: Background | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._rows)
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def holds(self, kind: str) -> bool:
         """Tell whether something of documents of this kind is here."""
+        if self.kind == _KNOWN:
+            return kind not in _OF_THE_HOUSE
         return kind == (KIND_ENTITY if self.kind == _KIND_SENTENCE else self.kind)
 
     def renew(self, source_ids: Collection[str]) -> None:
         if source_ids:
+            for one in source_ids:
+                self._rows.pop(one, None)
             self._rows |= self._vectors.best_cosines(self.kind, self._sentences, source_ids)
             self._background = None
 
@@ -142,23 +197,28 @@ class _Channel:
         if self._rows.pop(source_id, None) is not None:
             self._background = None
 
-    def find(self, query: Encoded, visible: Collection[str] | None) -> _Found:
+    def find(self, query: Encoded, visible: Collection[str] | None, *, among_all: bool = False) -> _Found:
+        """Find all, or what is visible, which alone tells what is usual here unless it is found among all."""
         if not self._rows or (visible is not None and self._rows.keys().isdisjoint(visible)):
             return _Found()
-        cosines = self._vectors.search(query.dense[0], self.kind, visible)
-        corrected = self._of(visible).corrected(cosines)
-        if self.heads is None or query.sparse is None or query.multivector is None or not self.heads.know(corrected):
-            return _Found(compared(corrected))
-        together, heads = self.heads.join(query.sparse[0], query.multivector[0], corrected)
-        return _Found(compared(together), heads)
+        source_ids, cosines = self._vectors.scores(query.dense[0], self.kind, visible)
+        corrected = self._of(list(self._rows) if among_all else source_ids).corrected(source_ids, cosines)
+        if self.heads is None or query.sparse is None or not self.heads.know(source_ids):
+            return _Found(source_ids, compared(corrected))
+        many = None if query.multivector is None else query.multivector[0]
+        together, heads = self.heads.join(query.sparse[0], many, source_ids, corrected)
+        return _Found(source_ids, compared(together), heads)
 
-    def _of(self, visible: Collection[str] | None) -> Background:
-        if visible is not None:
+    def _of(self, source_ids: Sequence[str]) -> Background:
+        if len(source_ids) < len(self._rows):
             # The spread tells of the vectors that it comes from: for who may not see all, it is another.
-            return Background.of({one: row for one, row in self._rows.items() if one in visible})
+            return self._made_of(source_ids)
         if self._background is None:
-            self._background = Background.of(self._rows)
+            self._background = self._made_of(source_ids)
         return self._background
+
+    def _made_of(self, source_ids: Sequence[str]) -> Background:
+        return Background(source_ids, np.array([self._rows[one] for one in source_ids]))
 
 
 def _maker_of_heads(background: Encoded, read: ReadTokens) -> Callable[[], OtherHeads | None]:
@@ -171,11 +231,15 @@ def _maker_of_heads(background: Encoded, read: ReadTokens) -> Callable[[], Other
 def _parted(document: Document, known: Container[str]) -> Iterator[tuple[str, list[str]]]:
     """Give a document's texts, of those known, by the channel that they belong to: an entity's last is its sentence."""
     texts = [text for text in document.views if text in known]
+    if document.kind not in _OF_THE_HOUSE:
+        yield _KNOWN, texts
+        return
     if document.kind == KIND_ENTITY:
         yield _KIND_SENTENCE, texts[-1:]
         texts = texts[:-1] if len(texts) > 1 else texts
     yield document.kind, texts
 
 
-def _renamed(found: Mapping[str, float], entities: Mapping[str, str]) -> dict[str, float]:
-    return {entities[one]: value for one, value in found.items() if one in entities}
+def _named(key: Key) -> str:
+    """Give what a document is called in its channel."""
+    return key[1] if key[0] in _OF_THE_HOUSE else knowledge_name(key)

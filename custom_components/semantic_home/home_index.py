@@ -16,7 +16,7 @@ from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
 from .engine import Encoded
 from .index import (
-    KIND_KNOWLEDGE,
+    DEFAULT_SCORE,
     Changes,
     Counts,
     Damage,
@@ -28,15 +28,19 @@ from .index import (
     Key,
     Knowledge,
     Page,
+    Rating,
     Selection,
     Stamp,
     UnknownGenerationError,
 )
+from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
 from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
 
 # So much space is given back at once: 25 ms here, which a query may have to wait for.
 _PAGES_AT_ONCE = 1000
+_PUT_ONE_BY_ONE = 64
+_OF_THE_HOUSE = frozenset({KIND_ENTITY, KIND_AREA, KIND_FLOOR})
 # So many vectors are copied at once, in which a query may have to wait, too.
 _TEXTS_AT_ONCE = 500
 
@@ -52,6 +56,12 @@ class EntityFilter:
     domains: Collection[str] = ()
     device_classes: Collection[str] = ()
     permits: Callable[[str], bool] | None = None
+
+    @property
+    def admits_all(self) -> bool:
+        """Tell whether nothing is left out."""
+        limits = (self.area_ids, self.floor_ids, self.label_ids, self.domains, self.device_classes)
+        return not any((self.entity_ids, *limits)) and self.permits is None
 
     def admits(self, document: Document) -> bool:
         """Hold an entity's document against the filter."""
@@ -113,9 +123,13 @@ class HomeIndex:
         # Read when it is needed.
         self._learned: LearnedRequests | None = None
         self._documents: dict[Key, Document] = {document.key: document for document in store.documents()}
+        # Made when it is needed, and kept in step from then on.
+        self._known: KnowledgeIndex | None = None
         # The generations that are searched, by id: the active one, and those that are compared with it.
         self._dense: dict[int, DenseIndex] = {}
         self._matcher: Matcher | None = None
+        # Of the entities, by registry id; made like the matcher when it is needed.
+        self._entity_ids: dict[str, str] | None = None
 
     @classmethod
     def open(cls, path: Path, *, learns: bool = True) -> Self:
@@ -229,10 +243,11 @@ class HomeIndex:
         return self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ()) or written
 
     def read_again(self, keys: Iterable[Key]) -> None:
-        """Take in documents that another connection has written, with the vectors that their texts have."""
+        """Take in documents that were written, maybe by another connection, with the vectors that their texts have."""
         written = {document.key: document for document in self._store.find(keys)}
         self._documents |= written
         self._learned = None
+        self._know(written)
         self._place(written, list(self._dense))
 
     def knowledge(self) -> list[Knowledge]:
@@ -242,6 +257,50 @@ class HomeIndex:
     def knowledge_page(self, selection: Selection, limit: int, offset: int) -> Page:
         """Give a part of the knowledge that is selected, the latest first."""
         return self._store.knowledge_page(selection, limit, offset)
+
+    def add_knowledge(self, row: Knowledge) -> tuple[str, bool]:
+        """Add a piece of knowledge or take over what is new of it; give its id, and whether it was unknown."""
+        known = row.key in self._documents
+        self._store.import_knowledge([row])
+        self.read_again([row.key])
+        return row.key[1], not known
+
+    def change_knowledge(self, source_id: str, changed: Callable[[Knowledge], Knowledge]) -> str:
+        """Change a piece of knowledge and give its id from now on; raises as IndexStore.change_knowledge does."""
+        row, changes = self._store.change_knowledge(source_id, changed)
+        self._take_in(changes, self._store.find([row.key]))
+        return row.key[1]
+
+    def judge(self, source_id: str, outcome: float) -> Rating | None:
+        """Say how well something served, from 0 (failure) to 1 (success); None when there is nothing of this id."""
+        key = next((key for key in self._documents if key[1] == source_id and key[0] not in _OF_THE_HOUSE), None)
+        return None if key is None else self._judge(key, outcome)
+
+    def judge_lesson(self, lesson: Lesson, outcome: float) -> tuple[str, Rating] | None:
+        """Say how right an answer was, and learn it if it was; give the id of what is known of it, if anything is."""
+        if outcome > DEFAULT_SCORE and not self.learn(lesson):
+            return None
+        row = lesson.knowledge(datetime.now(UTC))
+        known = self._documents.get(row.key)
+        if known is None or known.metadata.get("entity_ids") != row.metadata["entity_ids"]:
+            return None
+        rating = self._judge(row.key, outcome)
+        return None if rating is None else (row.key[1], rating)
+
+    def search_knowledge(
+        self, query: KnowledgeQuery, encoded: Encoded | None, generation_id: int | None = None
+    ) -> KnowledgeFindings:
+        """Look for what the household knows; with what the model says of the query where there is one.
+
+        Raises UnknownGenerationError when that generation is not searched any more.
+        """
+        if generation_id is not None and generation_id not in self._dense:
+            raise UnknownGenerationError(f"Generation {generation_id} is not searched")
+        said = None
+        if generation_id is not None and encoded is not None:
+            said = self._dense[generation_id].said_of(encoded)
+        names = (strings_of(one, "names") for one in self._of_the_house(query.limits.permits)) if query.expand else ()
+        return self._current_knowledge().search(query, said, datetime.now(UTC), names)
 
     def remove_knowledge(self, selection: Selection, most: int | None) -> int:
         """Remove what is selected, and tell how much; raises TooManySelectedError when that is more than `most`."""
@@ -255,7 +314,8 @@ class HomeIndex:
             return False
         row = lesson.knowledge(datetime.now(UTC))
         changes = self._store.keep_knowledge(row, LEARNED, MAX_LEARNED)
-        return self._take_in(changes, self._store.find([row.key]))
+        self._take_in(changes, self._store.find([row.key]))
+        return True
 
     def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
         """Give texts that have no vector in a generation yet, but for those that its model refuses."""
@@ -334,27 +394,33 @@ class HomeIndex:
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
             seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(entity_id_of(document))]
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
-        allowed = frozenset(
-            entity_id_of(document) for document in self._of_kind(KIND_ENTITY) if limits.admits(document)
-        )
+        if not limits.admits_all:
+            entities = self._of_kind(KIND_ENTITY)
+            allowed = frozenset(entity_id_of(document) for document in entities if limits.admits(document))
+            request = replace(request, allowed=allowed)
         dense = None if generation_id is None else self._dense.get(generation_id)
         if dense is None or query is None:
-            return matcher, replace(request, allowed=allowed), None
-        entities = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
-        return matcher, replace(request, allowed=allowed), dense.evidence(query, entities, visible)
+            return matcher, request, None
+        if self._entity_ids is None:
+            self._entity_ids = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
+        return matcher, request, dense.evidence(query, self._entity_ids, visible)
 
     def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
         if not changes:
             return False
         self._learned = None
-        if any(kind != KIND_KNOWLEDGE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
-            self._matcher = None
+        if any(kind in _OF_THE_HOUSE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
+            self._matcher = self._entity_ids = None
         for kind, source_id in changes.removed:
             self._documents.pop((kind, source_id), None)
             for dense in self._dense.values():
                 dense.remove(kind, source_id)
         written = {*changes.added, *changes.updated}
         self._documents |= {document.key: document for document in documents if document.key in written}
+        if self._known is not None:
+            for key in changes.removed:
+                self._known.remove(key)
+        self._know(written)
         self._place(written, list(self._dense))
         return True
 
@@ -396,6 +462,38 @@ class HomeIndex:
         language = next((document.language for document in documents if document.language), None)
         grammar = Grammar.load(language) if language else None
         return Matcher([candidate_of(document) for document in documents], places, grammar)
+
+    def _judge(self, key: Key, outcome: float) -> Rating | None:
+        rating = self._store.judge(key, outcome, datetime.now(UTC))
+        if rating is not None:
+            self._learned = None
+            if self._known is not None:
+                self._known.rate(key, rating)
+        return rating
+
+    def _know(self, keys: Collection[Key]) -> None:
+        """Let what was written be found; few at once, for many the whole is made anew when it is needed."""
+        known = [key for key in keys if key[0] not in _OF_THE_HOUSE]
+        if len(known) > _PUT_ONE_BY_ONE:
+            self._known = None
+        if self._known is not None:
+            for key in known:
+                self._known.put(self._documents[key])
+                for rating in self._store.ratings(key).values():
+                    self._known.rate(key, rating)
+
+    def _current_knowledge(self) -> KnowledgeIndex:
+        if self._known is None:
+            documents = (document for key, document in self._documents.items() if key[0] not in _OF_THE_HOUSE)
+            self._known = KnowledgeIndex(documents, self._store.ratings())
+        return self._known
+
+    def _of_the_house(self, permits: Callable[[str], bool] | None) -> Iterator[Document]:
+        """Give what things and places there are, as far as the caller may know of them."""
+        for kind in (KIND_ENTITY, KIND_AREA, KIND_FLOOR):
+            for document in self._of_kind(kind):
+                if permits is None or kind != KIND_ENTITY or permits(entity_id_of(document)):
+                    yield document
 
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)

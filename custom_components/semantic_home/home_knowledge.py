@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .home_index import HomeIndex
-from .index import ImportCounts, Knowledge, Page, Selection, StoreError
+from .index import ImportCounts, Knowledge, Page, Rating, Selection, StoreError
 from .index_thread import IndexThread
 from .learned_requests import Lesson
 
@@ -46,6 +46,42 @@ class HomeKnowledge:
     async def async_page(self, selection: Selection, limit: int, offset: int) -> Page:
         """Give at most `limit` pieces of what is selected after the first `offset`, the latest first."""
         return await self._index.async_ask(HomeIndex.knowledge_page, selection, limit, offset)
+
+    async def async_add(self, row: Knowledge) -> tuple[str, bool]:
+        """Add a piece of knowledge, or what is new of one that is there; give its id, and whether it was unknown.
+
+        Raises HeldError during a backup, as whatever changes something.
+        """
+        self._index.refuse_while_held()
+        added = await self._index.async_ask(HomeIndex.add_knowledge, row)
+        await self._changed()
+        return added
+
+    async def async_change(self, source_id: str, changed: Callable[[Knowledge], Knowledge]) -> str:
+        """Change a piece of knowledge and give its id from now on: of another text or type it is another one.
+
+        Raises UnknownKnowledgeError; KnownAlreadyError when there is another such piece already.
+        """
+        self._index.refuse_while_held()
+        source_id = await self._index.async_ask(HomeIndex.change_knowledge, source_id, changed)
+        await self._changed()
+        return source_id
+
+    async def async_judge(self, source_id: str, outcome: float) -> Rating | None:
+        """Say how well something served, from 0 (failure) to 1 (success); None when there is nothing of this id."""
+        self._index.refuse_while_held()
+        return await self._index.async_ask(HomeIndex.judge, source_id, outcome)
+
+    async def async_judge_result(self, lesson: Lesson, outcome: float) -> tuple[str, Rating] | None:
+        """Say how right a result was: a success is learnt, and what was learnt before fails with a failure.
+
+        Gives the id of what is known of it, if anything is.
+        """
+        self._index.refuse_while_held()
+        judged = await self._index.async_ask(HomeIndex.judge_lesson, lesson, outcome)
+        if judged is not None:
+            await self._changed()
+        return judged
 
     async def async_remove(self, selection: Selection, most: int | None) -> int:
         """Remove what is selected, at most so many, and tell how much; it counts for nothing from now on.

@@ -9,7 +9,6 @@ background's sentences.
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-import heapq
 from itertools import chain
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from .index import LexicalIndex, LexicalQueries, late_interaction
 from .matching import Background, hybrid
 
+type Floats = NDArray[np.float64]
 type ReadTokens = Callable[[Collection[str]], Mapping[str, NDArray[np.float32]]]
 """Gives the vectors a token (tokens, size) of those texts that have them."""
 
@@ -98,44 +98,58 @@ class OtherHeads:
         return self._texts.keys() >= set(source_ids)
 
     def join(
-        self, weights: Mapping[int, float], tokens: NDArray[np.float32], dense: Mapping[str, float]
-    ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-        """Put what all heads find of a query together: deviations by document, and those of each head.
+        self,
+        weights: Mapping[int, float],
+        tokens: NDArray[np.float32] | None,
+        source_ids: Sequence[str],
+        dense: Floats,
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Put what all heads find of a query together: deviations by document (n,), and those of each head.
 
-        The query's weights, its vectors (tokens, size), and what the dense head finds of these documents, which are all
-        there, in the background's deviations.
+        The query's weights, its vectors (tokens, size) if they are to be compared, and what the dense head finds of
+        these documents, which are all there, in the background's deviations. A head says nothing (NaN) of what it does
+        not read.
         """
-        heads = {"dense": dict(dense)}
-        lexical = self._lexical.search(weights, dense)
-        if any(lexical.values()):
+        heads = {"dense": dense}
+        lexical = self._lexical.search(weights, source_ids)
+        if lexical.any():
             # A head that recognises no word at all has nothing to say, also of who is usually near.
-            heads["sparse"] = self._background_of(dense).corrected(lexical)
-        best = _best(hybrid(heads))
-        if late := self._late(tokens, best):
-            heads["colbert"] = late
+            heads["sparse"] = self._background_of(source_ids).corrected(source_ids, lexical)
+        if tokens is not None:
+            late = self._late(tokens, source_ids, _best(hybrid(heads)))
+            if not np.isnan(late).all():
+                heads["colbert"] = late
         return hybrid(heads), heads
 
-    def _late(self, query: NDArray[np.float32], source_ids: Collection[str]) -> dict[str, float]:
-        texts = set(chain.from_iterable(self._texts[one] for one in source_ids))
+    def _late(self, query: NDArray[np.float32], source_ids: Sequence[str], best: Sequence[int]) -> Floats:
+        texts = set(chain.from_iterable(self._texts[source_ids[number]] for number in best))
         found = self._tokens.scores(query, texts)
-        rows: dict[str, NDArray[np.float32]] = {}
-        scores: dict[str, float] = {}
-        for one in source_ids:
-            if some := [found[text] for text in self._texts[one] if text in found]:
-                scores[one] = max(score for score, _ in some)
-                rows[one] = np.max([row for _, row in some], axis=0)
-        return Background.of(rows).corrected(scores) if rows else {}
+        rows: dict[int, NDArray[np.float32]] = {}
+        scores = []
+        for number in best:
+            if some := [found[text] for text in self._texts[source_ids[number]] if text in found]:
+                scores.append(max(score for score, _ in some))
+                rows[number] = np.max([row for _, row in some], axis=0)
+        late = np.full(len(source_ids), np.nan)
+        if rows:
+            ids = [source_ids[number] for number in rows]
+            background = Background(ids, np.array(list(rows.values()), np.float32))
+            late[list(rows)] = background.corrected(ids, np.array(scores, np.float32))
+        return late
 
-    def _background_of(self, source_ids: Collection[str]) -> Background:
+    def _background_of(self, source_ids: Sequence[str]) -> Background:
         if len(source_ids) < len(self._rows):
             # The spread tells of the documents that it comes from: for who may not see all, it is another.
-            return Background.of({one: self._rows[one] for one in source_ids})
+            return Background(source_ids, np.array([self._rows[one] for one in source_ids]))
         if self._background is None:
-            self._background = Background.of(self._rows)
+            self._background = Background(source_ids, np.array([self._rows[one] for one in source_ids]))
         return self._background
 
 
-def _best(found: Mapping[str, float]) -> list[str]:
-    """Give the first ones; equal texts have equal scores, and none of them is left out."""
-    last = heapq.nlargest(_READ_AGAIN, found.values())[-1]
-    return [one for one, score in found.items() if score >= last]
+def _best(found: Floats) -> list[int]:
+    """Give the numbers of the first ones; equal texts have equal scores, and none of them is left out."""
+    if len(found) <= _READ_AGAIN:
+        return list(range(len(found)))
+    last = np.partition(found, -_READ_AGAIN)[-_READ_AGAIN]
+    numbers: list[int] = np.flatnonzero(found >= last).tolist()
+    return numbers

@@ -22,10 +22,13 @@ from .asked_generation import (
     NoSuchGenerationError,
     QueryVector,
 )
+from .automation_sync import AutomationSync
 from .clarifications import Clarifications
 from .const import CONF_CAUTION, CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
+from .describe_automations import AUTOMATION_KINDS
 from .embedding import EmbeddingLine
 from .engine import (
+    Encoded,
     EncoderBusyError,
     EncoderError,
     EncoderUnavailableError,
@@ -47,6 +50,7 @@ from .index import (
 )
 from .index_damage import async_report_damage
 from .index_thread import IndexThread
+from .knowledge_search import KnowledgeSearch
 from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
@@ -55,8 +59,9 @@ from .model_store import async_get_store
 from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
+from .recent_results import RecentResults
 from .suggestions import HomeSuggestions
-from .sync import HomeSync
+from .sync import HOME_KINDS, HomeSync
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -90,7 +95,8 @@ class SemanticHome:
         """Of the model that answers to the one that is wished."""
         self._meter = ProgressMeter()
         self._status = IndexStatus(0, 0, 0, None)
-        self._home_is_read = False
+        # What of the home has not been read since the start.
+        self._unread_kinds = {*HOME_KINDS, *AUTOMATION_KINDS}
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
@@ -98,10 +104,14 @@ class SemanticHome:
         """What the household knows."""
         self.suggestions = HomeSuggestions(hass, entry, self.knowledge)
         """What automations it could have."""
+        self.search = KnowledgeSearch(hass, self.index, self._encode_query, self._encode_texts, self._read_status)
+        """Looks for what the household knows."""
+        self.results = RecentResults()
+        """What requests were taken to mean lately."""
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
-        self._sync = HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self)
+        self._syncs = (HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self), AutomationSync(hass, self))
 
     @property
     def model(self) -> str | None:
@@ -152,13 +162,15 @@ class SemanticHome:
         self._lines = await self._begin_lines()
         for line in self._lines:
             self._start_line(line)
-        self._sync.async_start()
+        for sync in self._syncs:
+            sync.async_start()
 
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
         self.clarifications.clear()
         await self.knowledge.async_settle()
-        await self._sync.async_stop()
+        for sync in self._syncs:
+            await sync.async_stop()
         for line in self._lines:
             await line.async_stop()
         await self._previous.async_stop()
@@ -231,10 +243,13 @@ class SemanticHome:
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, as passages, to float32 (n, dimension). Raises EncoderError, also when there is no model."""
+        return (await self._encode_texts(texts)).dense
+
+    async def _encode_texts(self, texts: Sequence[str]) -> Encoded:
         if (line := self._answering) is None:
             raise EncoderError("no model")
         # In the bulk lane, which is cut into pieces: a hundred long texts must not hold up a query.
-        return (await line.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)).dense
+        return await line.runner.async_encode(texts, Role.PASSAGE, Lane.BULK)
 
     @asynccontextmanager
     async def async_lend_memory(self) -> AsyncGenerator[None]:
@@ -276,13 +291,16 @@ class SemanticHome:
         self.index.refuse_while_held()
         await self.index.async_ask(HomeIndex.forget_vectors)
         await self._index_changed()
-        await self._sync.async_flush(everything=True)
+        for sync in self._syncs:
+            await sync.async_flush(everything=True)
         return self._status
 
     async def async_reconcile(self, kinds: Iterable[str], documents: list[Document]) -> None:
         """Hold exactly these documents of these kinds."""
-        changed = await self.index.async_ask(HomeIndex.reconcile, set(kinds), documents)
-        first, self._home_is_read = not self._home_is_read, True
+        held = set(kinds)
+        changed = await self.index.async_ask(HomeIndex.reconcile, held, documents)
+        first = not held.isdisjoint(self._unread_kinds)
+        self._unread_kinds -= held
         if changed or first:
             await self._index_changed()
 
@@ -330,7 +348,7 @@ class SemanticHome:
     async def _line_completed(self, line: EmbeddingLine) -> None:
         """Let a line answer whose generation has all vectors, if another one answers still."""
         # Of a home that was not read yet the generation may have all vectors and lack most of them a moment later.
-        if line.generation is None or not line.begins or not self._home_is_read:
+        if line.generation is None or not line.begins or self._unread_kinds:
             return
         active = await self.index.async_ask(HomeIndex.active)
         if active is None or active.id != line.generation:

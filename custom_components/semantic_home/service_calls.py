@@ -98,6 +98,16 @@ async def async_may_read(call: ServiceCall) -> Callable[[str], bool] | None:
     return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
 
 
+async def async_is_admin(call: ServiceCall) -> bool:
+    """Tell whether the caller may change what the home knows: an administrator, or an automation."""
+    if call.context.user_id is None:
+        return True
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    if user is None:
+        raise UnknownUser(context=call.context)
+    return user.is_admin
+
+
 async def async_may_teach(call: ServiceCall) -> bool:
     """Tell whether the home learns from the caller: an automation, or who may control all that there is."""
     if call.context.user_id is None:

@@ -15,8 +15,11 @@ from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from .engine import EncoderError
 from .home_index import EntityFilter
 from .index import NoPreviousGenerationError, StoreError
+from .knowledge_search_services import async_setup_knowledge_search_services
 from .knowledge_services import async_setup_knowledge_services
-from .matching import Caution, Explanation, MatchRequest, Scored
+from .knowledge_writing_services import async_setup_knowledge_writing_services
+from .learned_requests import Lesson
+from .matching import Caution, Decision, Explanation, MatchRequest, MatchResult, Scored
 from .runtime import MatchAnswer, SemanticHome
 from .service_calls import (
     ATTR_QUERY,
@@ -98,6 +101,8 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
     async_setup_suggestion_services(hass)
+    async_setup_knowledge_writing_services(hass)
+    async_setup_knowledge_search_services(hass)
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
@@ -123,7 +128,20 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
             answer = await _async_answer(reloaded, choice, request, limits)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
-    return _match_response(answer)
+    return {**_match_response(answer), "result_id": _result_id(call, home, request, limits, answer.result)}
+
+
+def _result_id(
+    call: ServiceCall, home: SemanticHome, request: MatchRequest, limits: EntityFilter, result: MatchResult
+) -> str | None:
+    """Remember a match for who may say whether it was right; there is nothing to say of no match."""
+    if result.decision is not Decision.MATCH:
+        return None
+    found = tuple(scored.candidate.entity_id for scored in result.targets)
+    circumstances = limits.circumstances(request.context_place)
+    return home.results.note(
+        Lesson(request.query, call.hass.config.language, found, circumstances), call.context.user_id
+    )
 
 
 async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:

@@ -196,6 +196,6 @@ def test_no_connection_is_left_open_on_refusal(path: Path) -> None:
         IndexStore.open(path)
     with sqlite3.connect(path, autocommit=True, timeout=0) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        connection.execute("UPDATE alembic_version SET version_num = '0004'")
     connection.close()
     IndexStore.open(path).close()

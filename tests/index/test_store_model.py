@@ -1,6 +1,7 @@
 """Any sequence of writes leaves in the store what it leaves in a dictionary."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import override
@@ -74,15 +75,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(given=document_lists)
     def upsert(self, given: list[Document]) -> None:
-        self.check(self.store.upsert(given), given, set())
+        changes, given = self.store.upsert(given), self.scored(given)
+        self.check(changes, given, set())
         self.documents |= {document.key: document for document in given}
 
     @rule(given=document_lists, kinds=st.sets(st.sampled_from(KINDS)))
     def reconcile(self, given: list[Document], kinds: set[str]) -> None:
         given = [document for document in given if document.kind in kinds]
+        changes = self.store.reconcile(kinds, given)
+        given = self.scored(given)
         wanted = {document.key: document for document in given}
         gone = {key for key in self.documents if key[0] in kinds and key not in wanted}
-        self.check(self.store.reconcile(kinds, given), given, gone)
+        self.check(changes, given, gone)
         self.documents = {key: kept for key, kept in self.documents.items() if key not in gone} | wanted
 
     @rule(kind=st.sampled_from(KINDS), source_ids=st.lists(st.sampled_from(IDS), max_size=4))
@@ -91,6 +95,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.check(self.store.remove(kind, source_ids), [], gone)
         for key in gone:
             del self.documents[key]
+
+    def scored(self, given: list[Document]) -> list[Document]:
+        """Let documents without a score have the one that they have earned."""
+        earned = {key: document.success_score for key, document in self.documents.items()}
+        return [
+            replace(document, success_score=earned.get(document.key)) if document.success_score is None else document
+            for document in given
+        ]
 
     def check(self, changes: Changes, given: Iterable[Document], gone: Collection[tuple[str, str]]) -> None:
         expected: dict[str, list[tuple[str, str]]] = {"added": [], "updated": [], "unchanged": []}

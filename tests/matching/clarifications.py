@@ -24,6 +24,7 @@ from custom_components.semantic_home.matching import (
     Question,
     Thing,
     begin,
+    compared,
     replies,
     reply,
     weigh,
@@ -132,8 +133,8 @@ class ModelEvidence:
     def _of(self, query: str, texts: dict[str, str]) -> dict[str, float]:
         vectors = self._encoder.encode(list(texts.values()), Role.PASSAGE).dense
         background = Background(list(texts), self._cosines(vectors, Background.sentences()))
-        cosines = self._cosines(vectors, [query])[:, 0].tolist()
-        return background.evidence(dict(zip(texts, cosines, strict=True)))
+        found = compared(background.corrected(list(texts), self._cosines(vectors, [query])[:, 0]))
+        return dict(zip(texts, found.tolist(), strict=True))
 
     def _cosines(self, vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
         return vectors @ self._encoder.encode(texts, Role.QUERY).dense.T

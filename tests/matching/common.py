@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from custom_components.semantic_home.engine import Role
-from custom_components.semantic_home.matching import Background, Candidate, Evidence, MatchResult, Place
+from custom_components.semantic_home.matching import Background, Candidate, Evidence, MatchResult, Place, compared
 
 CASES: dict[str, Any] = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
 
@@ -81,8 +81,8 @@ class _Channel:
     def find(self, vector: Vectors) -> dict[str, float]:
         if not self._ids:
             return {}
-        cosines = self._nearest(vector)[:, 0].tolist()
-        return self._background.evidence(dict(zip(self._ids, cosines, strict=True)))
+        found = compared(self._background.corrected(self._ids, self._nearest(vector)[:, 0]))
+        return dict(zip(self._ids, found.tolist(), strict=True))
 
     def _nearest(self, queries: Vectors) -> Vectors:
         return np.array([(views @ queries.T).max(axis=0) for views in self._views])

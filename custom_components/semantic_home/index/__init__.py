@@ -25,8 +25,9 @@ from .model import (
     UnknownGenerationError,
     canonical_json,
 )
+from .rating import Rating
 from .search import VectorIndex
-from .selection import Page, Selection, TooManySelectedError
+from .selection import KnownAlreadyError, Page, Selection, TooManySelectedError, UnknownKnowledgeError
 from .store import IndexStore
 
 __all__ = [
@@ -47,18 +48,21 @@ __all__ = [
     "JsonValue",
     "Key",
     "Knowledge",
+    "KnownAlreadyError",
     "LexicalIndex",
     "LexicalQueries",
     "NewerSchemaError",
     "NoKnowledgeTableError",
     "NoPreviousGenerationError",
     "Page",
+    "Rating",
     "Selection",
     "Stamp",
     "StoreError",
     "TextHeads",
     "TooManySelectedError",
     "UnknownGenerationError",
+    "UnknownKnowledgeError",
     "VectorIndex",
     "canonical_json",
     "knowledge_id",

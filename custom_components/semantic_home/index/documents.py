@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import batched
@@ -138,12 +138,13 @@ def write(
     wanted: Mapping[Key, Document],
     times: Mapping[Key, Times] | None = None,
 ) -> Changes:
-    """Add the wanted documents that are not stored and update those that differ.
+    """Add the wanted documents that are not stored and update those that differ; without a score they keep theirs.
 
     Their times are now, or those given, in which case equal documents are written, too.
     """
     times = times or {}
     added, updated, unchanged = list[Key](), list[Key](), list[Key]()
+    wanted = {key: _keeping_score(stored.get(key), document) for key, document in wanted.items()}
     for key, document in wanted.items():
         if key not in stored:
             added.append(key)
@@ -160,6 +161,12 @@ def delete_rows(connection: Connection, stored: Iterable[Stored]) -> None:
     """Remove the documents and, through the foreign key, their views."""
     for chunk in batched((row.id for row in stored), CHUNK, strict=False):
         connection.execute(delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
+
+
+def _keeping_score(stored: Stored | None, document: Document) -> Document:
+    if stored is None or document.success_score is not None or stored.document.success_score is None:
+        return document
+    return replace(document, success_score=stored.document.success_score)
 
 
 def _content(document: Document) -> tuple[object, ...]:

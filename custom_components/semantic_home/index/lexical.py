@@ -4,7 +4,7 @@ The score of two texts is the sum, over the tokens that both have, of the produc
 1.4.2, `M3Embedder.compute_lexical_matching_score`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -36,11 +36,14 @@ class LexicalIndex:
         if self._texts.pop(source_id, None) is not None:
             self._postings = None
 
-    def search(self, query: Weights, allowed: Collection[str]) -> dict[str, float]:
-        """Score those of the documents that are there, each by its best text; 0 where no token is shared."""
+    def search(self, query: Weights, source_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Score documents that are there, each by its best text: (n,); 0 where no token is shared."""
+        if not source_ids:
+            return np.zeros(0, np.float32)
         if self._postings is None:
             self._postings = _Postings.of(self._texts)
-        return {source_id: score for source_id, score in self._postings.best(query).items() if source_id in allowed}
+        rows = np.fromiter(map(self._postings.rows.__getitem__, source_ids), np.intp, len(source_ids))
+        return self._postings.best(query)[rows]
 
 
 class LexicalQueries:
@@ -72,7 +75,7 @@ class LexicalQueries:
 class _Postings:
     """Who has which token: by token in ascending order, the texts' numbers and weights."""
 
-    source_ids: list[str]
+    rows: dict[str, int]  # by source id, the document's number
     starts: list[int]  # by document, the number of its first text
     count: int  # of the texts
     tokens: NDArray[np.int64]
@@ -87,11 +90,10 @@ class _Postings:
         weights = np.fromiter(chain.from_iterable(text.values() for text in texts), np.float32)
         order = np.argsort(tokens, kind="stable")
         owners = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
-        return cls(list(documents), starts, len(texts), tokens[order], owners[order], weights[order])
+        rows = {source_id: row for row, source_id in enumerate(documents)}
+        return cls(rows, starts, len(texts), tokens[order], owners[order], weights[order])
 
-    def best(self, query: Weights) -> dict[str, float]:
-        if not self.source_ids:
-            return {}
+    def best(self, query: Weights) -> NDArray[np.float32]:
         scores = np.zeros(self.count, np.float32)
         wanted = np.fromiter(query, np.int64, len(query))
         ends = np.searchsorted(self.tokens, wanted, "right").tolist()
@@ -99,5 +101,5 @@ class _Postings:
         for begin, end, weight in zip(begins, ends, query.values(), strict=True):
             # A text has a token once.
             scores[self.texts[begin:end]] += weight * self.weights[begin:end]
-        best = np.maximum.reduceat(scores, self.starts)
-        return dict(zip(self.source_ids, best.tolist(), strict=True))
+        best: NDArray[np.float32] = np.maximum.reduceat(scores, self.starts)
+        return best

@@ -71,6 +71,16 @@ class DocumentRow(Base):
     updated: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class RatingRow(Base):
+    """How much was said of how well a document serves, in successes, and when last; the score is in the document."""
+
+    __tablename__ = "rating"
+
+    document_id: Mapped[int] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"), primary_key=True)
+    weight: Mapped[float]
+    rated: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class ViewRow(Base):
     """A text that stands for a document, with the hash (SHA-256 of its UTF-8) under which its vectors are found."""
 

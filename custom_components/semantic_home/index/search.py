@@ -1,6 +1,6 @@
 """Exact search over vectors in memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Self
 
@@ -75,6 +75,24 @@ class VectorIndex:
             return
         self._kinds[rest], self._kinds[kind] = rows.parted()
 
+    def gather(self, kinds: Collection[str], into: str) -> None:
+        """Put the documents of several kinds under another one, each called by its kind and id: "kind/id"."""
+        found = [(kind, rows) for kind in sorted(kinds) if (rows := self._kinds.pop(kind, None)) is not None]
+        if found:
+            self._kinds[into] = _Kind.joined(found)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the kinds of which there are documents."""
+        return frozenset(self._kinds)
+
+    def mean(self, kind: str, source_ids: Collection[str]) -> NDArray[np.float32]:
+        """Return the mean of all vectors of those of these documents that are here: (dimension,); zero without any."""
+        rows = self._kinds.get(kind)
+        vectors = np.zeros((0, self.dimension), np.float32) if rows is None else rows.vectors_of(source_ids)
+        mean: NDArray[np.float32] = vectors.sum(axis=0) / max(len(vectors), 1)
+        return mean
+
     def remove(self, kind: str, source_id: str) -> None:
         """Forget a document; does nothing when it is not there."""
         if kind in self._kinds:
@@ -83,18 +101,28 @@ class VectorIndex:
     def search(self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None) -> dict[str, float]:
         """Score the documents of a kind, or those allowed of them: source id -> best cosine, in no order.
 
+        Raises as `scores` does.
+        """
+        source_ids, best = self.scores(query, kind, allowed)
+        return dict(zip(source_ids, best.tolist(), strict=True))
+
+    def scores(
+        self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        """Score the documents of a kind, or those allowed of them: source ids, and the best cosine of each (n,).
+
         The query is (dimension,) float32, L2-normalised; raises ValueError when its shape is another or a
-        component is not finite. Only documents that have vectors appear.
+        component is not finite. Only documents that have vectors appear, in the same order until one comes or goes.
         """
         vector = self._query(query)
         if kind not in self._kinds:
-            return {}
+            return [], np.zeros(0, np.float32)
         rows = self._kinds[kind]
         best = rows.best(rows.cosines(vector))
         if allowed is None:
-            return dict(zip(rows.source_ids, best.tolist(), strict=True))
+            return rows.source_ids, best
         slots = rows.slots_of(allowed)
-        return {rows.source_ids[slot]: score for slot, score in zip(slots.tolist(), best[slots].tolist(), strict=True)}
+        return [rows.source_ids[slot] for slot in slots.tolist()], best[slots]
 
     def best_cosines(
         self, kind: str, queries: NDArray[np.float32], allowed: Collection[str] | None = None
@@ -123,7 +151,7 @@ class _Kind:
     def __init__(self, dimension: int) -> None:
         self.source_ids: list[str] = []
         self._slots: dict[str, int] = {}
-        self._rows: list[list[int]] = []  # by slot, in the order of the views
+        self.rows: list[list[int]] = []  # by slot, in the order of the views
         self._used = 0
         self._matrix = np.empty((_FIRST_ROWS, dimension), np.float32)
         self._owners = np.empty(_FIRST_ROWS, np.intp)  # by row, its slot
@@ -134,7 +162,7 @@ class _Kind:
         kind.source_ids = list(source_ids)
         kind._slots = {source_id: slot for slot, source_id in enumerate(source_ids)}
         ends = list(accumulate(views))
-        kind._rows = [list(range(end - count, end)) for count, end in zip(views, ends, strict=True)]
+        kind.rows = [list(range(end - count, end)) for count, end in zip(views, ends, strict=True)]
         kind._used = len(matrix)
         if len(matrix):
             kind._matrix = matrix
@@ -142,8 +170,8 @@ class _Kind:
         return kind
 
     def parted(self) -> tuple[Self, Self]:
-        last = [rows[-1] for rows in self._rows]
-        others = [rows[:-1] or rows for rows in self._rows]
+        last = [rows[-1] for rows in self.rows]
+        others = [rows[:-1] or rows for rows in self.rows]
         kept = [row for rows in others for row in rows]
         of = type(self).of
         return (
@@ -151,12 +179,22 @@ class _Kind:
             of(self.source_ids, [len(rows) for rows in others], self._matrix[kept]),
         )
 
+    @classmethod
+    def joined(cls, several: Sequence[tuple[str, Self]]) -> Self:
+        source_ids = [f"{name}/{one}" for name, kind in several for one in kind.source_ids]
+        views = [len(rows) for _, kind in several for rows in kind.rows]
+        return cls.of(source_ids, views, np.concatenate([kind.vectors_of(kind.source_ids) for _, kind in several]))
+
+    def vectors_of(self, source_ids: Iterable[str]) -> NDArray[np.float32]:
+        rows = chain.from_iterable(self.rows[self._slots[one]] for one in source_ids if one in self._slots)
+        return self._matrix[list(rows)]
+
     def put(self, source_id: str, vectors: NDArray[np.float32]) -> None:
         slot = self._slots.setdefault(source_id, len(self.source_ids))
         if slot == len(self.source_ids):
             self.source_ids.append(source_id)
-            self._rows.append([])
-        rows = self._rows[slot]
+            self.rows.append([])
+        rows = self.rows[slot]
         while len(rows) > len(vectors):
             self._free_row(rows.pop())
         while len(rows) < len(vectors):
@@ -167,12 +205,12 @@ class _Kind:
         slot = self._slots.pop(source_id, None)
         if slot is None:
             return
-        rows = self._rows[slot]
+        rows = self.rows[slot]
         while rows:
             self._free_row(rows.pop())
-        last_id, last_rows = self.source_ids.pop(), self._rows.pop()
+        last_id, last_rows = self.source_ids.pop(), self.rows.pop()
         if last_id != source_id:
-            self.source_ids[slot], self._rows[slot] = last_id, last_rows
+            self.source_ids[slot], self.rows[slot] = last_id, last_rows
             self._slots[last_id] = slot
             self._owners[last_rows] = slot
 
@@ -198,7 +236,7 @@ class _Kind:
         """
         if not len(slots):
             return np.empty((0, len(queries)), np.float32)
-        views = [self._rows[slot] for slot in slots]
+        views = [self.rows[slot] for slot in slots]
         rows = list(chain.from_iterable(views))
         others = queries.T.astype(np.float64)
         products = np.empty((len(rows), len(queries)), np.float32)
@@ -234,7 +272,7 @@ class _Kind:
         owner = int(self._owners[last])
         self._matrix[row] = self._matrix[last]
         self._owners[row] = owner
-        rows = self._rows[owner]
+        rows = self.rows[owner]
         rows[rows.index(last)] = row
 
 

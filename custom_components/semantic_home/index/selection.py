@@ -1,11 +1,11 @@
 """Picks knowledge by what is known of it: to look at it, to remove it, and to keep it within bounds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from . import documents as document_rows
+from . import documents as document_rows, rating_rows
 from .documents import Times
 from .knowledge import KIND_KNOWLEDGE, Knowledge
 from .model import Changes, Key, canonical_json
@@ -45,6 +45,14 @@ class TooManySelectedError(Exception):
         self.count = count
 
 
+class UnknownKnowledgeError(Exception):
+    """There is no knowledge of this id."""
+
+
+class KnownAlreadyError(Exception):
+    """Another piece of knowledge of this id says the same."""
+
+
 def page(connection: Connection, selection: Selection, limit: int, offset: int) -> Page:
     """Return at most `limit` pieces after the first `offset`."""
     selected = list(_conditions(selection))
@@ -65,11 +73,35 @@ def keep(connection: Connection, row: Knowledge, among: Selection, most: int) ->
         known = Knowledge.of(stored[row.key].document, document_rows.read_times(connection, stored.values())[row.key])
         same = canonical_json(known.metadata) == canonical_json(row.metadata)
         row = replace(row, created=known.created, score=known.score if same else row.score)
+        if not same:
+            # What was said of it was said of something else.
+            rating_rows.forget(connection, stored[row.key].id)
     times = {row.key: Times(row.created, row.updated)}
     changes = document_rows.write(connection, stored, {row.key: row.document()}, times)
     # By a clock that was wrong others may be later; what was written now stays all the same.
     others = [source_id for source_id in _selected(connection, among) if source_id != row.key[1]]
     return replace(changes, removed=_remove(connection, others[most - 1 :]))
+
+
+def change(
+    connection: Connection, source_id: str, changed: Callable[[Knowledge], Knowledge]
+) -> tuple[Knowledge, Changes]:
+    """Change a piece of knowledge; see IndexStore.change_knowledge."""
+    key = (KIND_KNOWLEDGE, source_id)
+    stored = document_rows.read_keys(connection, [key])
+    if key not in stored or not stored[key].document.views:
+        raise UnknownKnowledgeError(source_id)
+    known = Knowledge.of(stored[key].document, document_rows.read_times(connection, stored.values())[key])
+    row = changed(known)
+    times = {row.key: Times(row.created, row.updated)}
+    if row.key == key:
+        return row, document_rows.write(connection, stored, {key: row.document()}, times)
+    if document_rows.read_keys(connection, [row.key]):
+        raise KnownAlreadyError(row.key[1])
+    changes = document_rows.write(connection, {}, {row.key: row.document()}, times)
+    rating_rows.move(connection, stored[key].id, row.key)
+    document_rows.delete_rows(connection, stored.values())
+    return row, replace(changes, removed=(key,))
 
 
 def remove(connection: Connection, selection: Selection, most: int | None) -> Changes:

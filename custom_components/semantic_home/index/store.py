@@ -1,7 +1,8 @@
 """The index database: documents, generations, vectors."""
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 import sqlite3
 import threading
@@ -20,6 +21,7 @@ from . import (
     integrity,
     knowledge,
     loading,
+    rating_rows,
     selection as selections,
     space,
     vectors as vector_rows,
@@ -40,6 +42,7 @@ from .model import (
     Stamp,
     StoreError,
 )
+from .rating import Rating
 from .search import VectorIndex
 from .selection import Page, Selection
 
@@ -319,6 +322,24 @@ class IndexStore:
         """
         with self._writing() as connection:
             return selections.keep(connection, row, among, most)
+
+    def change_knowledge(self, source_id: str, changed: Callable[[Knowledge], Knowledge]) -> tuple[Knowledge, Changes]:
+        """Put what is made of a piece of knowledge in its place, under another id if its type or text is another.
+
+        Raises UnknownKnowledgeError; KnownAlreadyError when there is another such piece already.
+        """
+        with self._writing() as connection:
+            return selections.change(connection, source_id, changed)
+
+    def ratings(self, key: Key | None = None) -> dict[Key, Rating]:
+        """Return how well documents have served that have a score: all of them, or one."""
+        with self._reading() as connection:
+            return rating_rows.read(connection, key)
+
+    def judge(self, key: Key, outcome: float, now: datetime) -> Rating | None:
+        """Add a judgement of a document, from 0 (failure) to 1 (success); None when there is no such document."""
+        with self._writing() as connection:
+            return rating_rows.judge(connection, key, outcome, now)
 
     def remove_knowledge(self, selection: Selection, most: int | None = None) -> Changes:
         """Remove the knowledge that is selected. Raises TooManySelectedError when that is more than `most`."""

@@ -4,7 +4,7 @@ from .answers import languages
 from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
-from .lexicon import Lexicon, Spelling
+from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
 from .questions import Ambiguity, Option, Question, Thing
 from .request_model import RequestModel
@@ -54,6 +54,7 @@ __all__ = [
     "Thing",
     "Vocabulary",
     "Weights",
+    "Words",
     "begin",
     "compared",
     "hybrid",

@@ -4,13 +4,14 @@ Some texts are near to everything ("hubs"), and every model has its own idea of 
 worth is therefore told by how near everyday sentences that mean nothing in particular come to the same candidate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import json
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+type Floats = NDArray[np.float64]
 
 # Beyond this many deviations more of them say nothing more.
 _LIMIT = 10.0
@@ -29,59 +30,48 @@ class Background:
         raw = json.loads(Path(__file__).with_name("background.json").read_text("utf-8"))
         return tuple(raw["sentences"])
 
-    @classmethod
-    def of(cls, scores: Mapping[str, NDArray[np.float32]]) -> Self:
-        """Take each candidate's scores (sentences,), of one candidate at least."""
-        return cls(list(scores), np.array(list(scores.values()), np.float32))
-
-    def __init__(self, entity_ids: Sequence[str], cosines: NDArray[np.float32]) -> None:
-        """Take cosines (candidates, sentences), one row an entity id."""
-        means = cosines.mean(axis=1)
-        self._means = dict(zip(entity_ids, means.tolist(), strict=True))
+    def __init__(self, ids: Iterable[str], scores: NDArray[np.float32]) -> None:
+        """Take scores (candidates, sentences), one row an id, one at least."""
+        self._ids = list(ids)
+        self._rows = {one: row for row, one in enumerate(self._ids)}
+        self._means = scores.mean(axis=1).astype(np.float64)
         # One spread for the home: with one a candidate, names that nothing resembles would win by their small one.
-        self._spread = max(float((cosines - means[:, None]).std()), 1e-3)
+        self._spread = max(float((scores - scores.mean(axis=1)[:, None]).std()), 1e-3)
 
-    def evidence(self, cosines: Mapping[str, float]) -> dict[str, float]:
-        """Turn a query's cosine with each candidate into deviations (-10 to 10) above all the other candidates.
+    def corrected(self, ids: Sequence[str], scores: NDArray[np.floating]) -> Floats:
+        """Turn a query's scores with candidates that it knows (n,) into its deviations above what is usual for each.
 
-        A candidate's mean with the background is taken off first, and a deviation is never less than the background's.
-        Candidates that the background does not know are left out.
+        Quick in the order in which they were given.
         """
-        return compared(self.corrected(cosines))
-
-    def corrected(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Turn a query's score with each candidate into the background's deviations above what is usual for it."""
-        return {one: (score - self._means[one]) / self._spread for one, score in scores.items() if one in self._means}
-
-
-def compared(corrected: Mapping[str, float]) -> dict[str, float]:
-    """Turn the background's deviations into those (-10 to 10) above all the other candidates."""
-    values = np.fromiter(corrected.values(), np.float64, len(corrected))
-    return dict(zip(corrected, _above_the_others(values).tolist(), strict=True))
+        means = self._means
+        if ids != self._ids:
+            means = means[[self._rows[one] for one in ids]]
+        deviations: Floats = (scores - means) / self._spread
+        return deviations
 
 
-def hybrid(corrected: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Put what each head says (by its name: deviations by candidate) into one, of all that the dense one knows.
+def compared(corrected: Floats) -> Floats:
+    """Turn the background's deviations (n,) into those (-10 to 10) above all the other candidates.
 
-    Where another head says nothing of a candidate, those that do have its weight.
+    A deviation is never less than the background's.
     """
-    ids = corrected["dense"].keys()
-    total, weights = np.zeros(len(ids)), np.zeros(len(ids))
-    places = {one: place for place, one in enumerate(ids)}
-    for head, found in corrected.items():
-        rows = np.fromiter((places[one] for one in found), np.intp, len(found))
-        said = np.fromiter(found.values(), np.float64, len(found))
-        total[rows] += _HEADS[head] * np.clip(said, -_LIMIT, _LIMIT)
-        weights[rows] += _HEADS[head]
-    return dict(zip(ids, (total / weights).tolist(), strict=True))
-
-
-def _above_the_others(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standardise each value by the mean and spread of all but itself: a home of three is judged like one of 300."""
-    others = len(values) - 1
+    # Each by the mean and spread of all but itself: a home of three is judged like one of 300.
+    others = len(corrected) - 1
     if others < 1:
-        return np.clip(values, -_LIMIT, _LIMIT)
-    mean = (values.sum() - values) / others
-    variance = ((values**2).sum() - values**2) / others - mean**2
-    deviations: NDArray[np.float64] = (values - mean) / np.sqrt(np.maximum(variance, 1.0))
+        return np.clip(corrected, -_LIMIT, _LIMIT)
+    mean = (corrected.sum() - corrected) / others
+    variance = ((corrected**2).sum() - corrected**2) / others - mean**2
+    deviations: Floats = (corrected - mean) / np.sqrt(np.maximum(variance, 1.0))
     return np.clip(deviations, -_LIMIT, _LIMIT)
+
+
+def hybrid(corrected: Mapping[str, Floats]) -> Floats:
+    """Put what each head says (by its name, (n,)) into one.
+
+    Where another head says nothing of a candidate (NaN), those that do have its weight.
+    """
+    weights = np.array([[_HEADS[head]] for head in corrected])
+    values = np.clip(np.array(list(corrected.values())), -_LIMIT, _LIMIT)
+    silent = np.isnan(values)
+    total: Floats = np.where(silent, 0.0, weights * values).sum(axis=0) / np.where(silent, 0.0, weights).sum(axis=0)
+    return total

@@ -2,7 +2,8 @@
 
 Optional: both packages come with Home Assistant's conversation integration, and nothing is missing without them but
 this evidence. It is kept cheap by what is known already: only the intents that the request model holds for possible
-are tried, with only those names of the home that are in the request.
+are tried, with only those names of the home that are in the request, and of their sentences only those that need no
+other name: a quarter of the time, for the same result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from .home import Home
 from .request_model import Reading
+from .text import fold
 
 type Targets = frozenset[int]
 
@@ -47,7 +49,10 @@ _DOMAIN_OF_INTENT = {
     "HassMediaSearchAndPlay": ("media_player",),
 }
 _TRIED = 0.01
+# Of names that are said letter by letter these shares are found, errors of folding included.
 _NAME_SAID, _PLACE_SAID = 0.9, 0.6
+# The lists of the home's own names, by the names that the sentences have for them.
+_OWN_LISTS = frozenset({"name", "area", "floor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Grammar:
     @staticmethod
     @cache
     def load(language: str) -> Grammar | None:
-        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: half a second."""
+        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: a second."""
         try:
             import hassil  # noqa: PLC0415
             import home_assistant_intents  # noqa: PLC0415
@@ -81,8 +86,14 @@ class Grammar:
         return None if found is None else Grammar(hassil.Intents.from_dict(json.loads(found.read_text("utf-8"))))
 
     def __init__(self, intents: Any) -> None:
-        """Take hassil's compiled intents."""
+        """Take hassil's intents, and read all their templates: who asks should not wait for that."""
         self._intents = intents
+        rules: dict[str, frozenset[str]] = {}
+        # By intent, each block of sentences with the home's lists without which none of them fits.
+        self._blocks = {
+            name: [(block, self._needed_by_block(block, rules)) for block in intent.data]
+            for name, intent in intents.intents.items()
+        }
 
     def parse(
         self,
@@ -95,11 +106,15 @@ class Grammar:
         """Recognise a query; None when no sentence fits. `said`: how much of candidates' and places' names is in it."""
         from hassil import SlotList, TextSlotList, recognize_all  # noqa: PLC0415
 
+        values = _lists(home, fold(query), *said)
+        there = {slot for slot, names in values.items() if names}
         tried = {
-            name: intent for name, intent in self._intents.intents.items() if reading.actions.get(name, 1.0) > _TRIED
+            name: replace(intent, data=[block for block, needed in self._blocks[name] if needed <= there])
+            for name, intent in self._intents.intents.items()
+            if reading.actions.get(name, 1.0) > _TRIED
         }
         lists: dict[str, SlotList] = {
-            slot: TextSlotList.from_tuples(values, allow_template=False) for slot, values in _lists(home, *said).items()
+            slot: TextSlotList.from_tuples(names, allow_template=False) for slot, names in values.items()
         }
         results = recognize_all(
             query,
@@ -110,20 +125,59 @@ class Grammar:
         )
         return _best(home, list(results))
 
+    def _needed_by_block(self, block: Any, known: dict[str, frozenset[str]]) -> frozenset[str]:
+        rules = {**self._intents.expansion_rules, **block.expansion_rules}
+        for sentence in block.sentences:
+            # Kept by hassil, too.
+            sentence.get_required_clauses(rules)
+        # A block's own rules may have the names of others.
+        known = {} if block.expansion_rules else known
+        needed = [_needed(sentence.expression, rules, known) for sentence in block.sentences]
+        return frozenset.intersection(*needed) if needed else frozenset()
+
+
+def _needed(expression: Any, rules: Mapping[str, Any], known: dict[str, frozenset[str]]) -> frozenset[str]:
+    """Give the home's lists of which a value is in every text that fits; `known` keeps what rules need, by name."""
+    from hassil.expression import Alternative, Group, ListReference, RuleReference  # noqa: PLC0415
+
+    if isinstance(expression, ListReference):
+        return _OWN_LISTS & {expression.list_name}
+    if isinstance(expression, RuleReference):
+        name = expression.rule_name
+        if name not in known:
+            # Until it is known, for a rule that refers to itself.
+            known[name] = frozenset()
+            known[name] = _needed(rules[name].expression, rules, known) if name in rules else frozenset()
+        return known[name]
+    if not isinstance(expression, Group):
+        return frozenset()
+    if isinstance(expression, Alternative) and expression.is_optional:
+        return frozenset()
+    parts = [_needed(item, rules, known) for item in expression.items]
+    if isinstance(expression, Alternative):
+        return frozenset.intersection(*parts) if parts else frozenset()
+    return frozenset().union(*parts)
+
 
 def _lists(
-    home: Home, containment: NDArray[np.float64], places: NDArray[np.float64]
+    home: Home, folded: str, containment: NDArray[np.float64], places: NDArray[np.float64]
 ) -> dict[str, list[tuple[str, str, dict[str, str]]]]:
     """Give the slots' values, of the names that are in the query: name, number or id, what the sentences ask for."""
-    lists: dict[str, list[tuple[str, str, dict[str, str]]]] = {"name": [], "area": [], "floor": []}
+    lists: dict[str, list[tuple[str, str, dict[str, str]]]] = {slot: [] for slot in sorted(_OWN_LISTS)}
+    said = _without_blanks(folded)
     for number in np.flatnonzero(containment >= _NAME_SAID).tolist():
         one = home.candidates[number]
         about = {"domain": one.domain} | ({"device_class": one.device_class} if one.device_class else {})
-        lists["name"] += [(name, str(number), about) for name in one.names]
+        lists["name"] += [(name, str(number), about) for name in one.names if _without_blanks(fold(name)) in said]
     for number in np.flatnonzero(places >= _PLACE_SAID).tolist():
         place = home.places[number]
-        lists[place.form] += [(name, place.id, {}) for name in place.names]
+        lists[place.form] += [(name, place.id, {}) for name in place.names if _without_blanks(fold(name)) in said]
     return lists
+
+
+def _without_blanks(folded: str) -> str:
+    """Leave no blanks, which a sentence's own spelling may set elsewhere."""
+    return folded.replace(" ", "")
 
 
 def _best(home: Home, results: Sequence[Any]) -> Parse | None:

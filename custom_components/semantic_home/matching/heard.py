@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import repeat
 
 import numpy as np
@@ -62,9 +61,15 @@ class Heard:
         return float(self.content @ (1 - explained[:, list(members)].max(axis=1, initial=0.0)))
 
     @property
-    def in_place(self) -> bool:
-        """Tell whether any place is named."""
-        return bool(len(self.named_places)) and bool(self.named_places.max() > 0)
+    def said_places(self) -> list[tuple[int, float]]:
+        """Give the places that are named, with how much of each."""
+        named = np.flatnonzero(self.named_places)
+        return list(zip(named.tolist(), self.named_places[named].tolist(), strict=True))
+
+    @property
+    def somewhere(self) -> float:
+        """Tell how much of any place is named."""
+        return float(self.named_places.max(initial=0.0))
 
 
 def listen(home: Home, request: MatchRequest, reading: Reading, evidence: Evidence | None) -> Heard:
@@ -83,7 +88,7 @@ def listen(home: Home, request: MatchRequest, reading: Reading, evidence: Eviden
         containment=containment,
         coverage=coverage,
         spelling=home.name_words.find((likeness * weights[:, None]).max(axis=0, initial=0.0)),
-        concepts=_shares(home, concepts),
+        concepts=home.concept_names.shares(concepts),
         explained=explained,
         place_explained=place_explained,
         content=reading.content,
@@ -121,15 +126,6 @@ def _explained(home: Home, reading: Reading, likeness: Floats) -> tuple[Floats, 
             there = np.array([any(concepts & names for names in own) for own in home.place_concepts], np.float64)
             by_place[number] = np.maximum(by_place[number], _TRANSLATED * there)
     return by_candidate, by_place
-
-
-def _shares(home: Home, said: Concepts) -> Floats:
-    """Tell by candidate how much of the best of its names is among the concepts that were said."""
-    shares = np.zeros(len(home))
-    share = cache(lambda own: home.rarity(own & said) / home.rarity(own))
-    for number in np.flatnonzero(home.called(said)).tolist():
-        shares[number] = max(map(share, home.name_concepts[number]))
-    return shares
 
 
 def _by_candidate(home: Home, values: Mapping[str, float]) -> Floats:

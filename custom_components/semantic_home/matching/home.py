@@ -43,6 +43,28 @@ class Groups[Value: Hashable]:
         return np.array([find(value) for value in self._values], np.float64)[self._rows]
 
 
+class ConceptNames:
+    """The names of a home by the concepts in them: which are said, whatever the words for them were."""
+
+    def __init__(self, names: Sequence[Sequence[Concepts]], rarity: Mapping[str, float]) -> None:
+        """Take the concepts of each candidate's names that have any, and how few names of the home have each (idf)."""
+        entries = [(owner, concepts) for owner, own in enumerate(names) for concepts in own]
+        self._count = len(names)
+        self._owner = np.array([owner for owner, _ in entries], np.intp)
+        # Sorted, because a sum of floats depends on its order and a set's order on the process.
+        self._mass = np.array([math.fsum(rarity[one] for one in sorted(concepts)) for _, concepts in entries])
+        self._rarity = rarity
+        self._having = _by_concept([concepts for _, concepts in entries])
+
+    def shares(self, said: Concepts) -> NDArray[np.float64]:
+        """Tell by candidate how much of the best of its names, rare concepts counting more, is said (0-1)."""
+        mass, best = np.zeros(len(self._owner)), np.zeros(self._count)
+        for concept in sorted(said & self._having.keys()):
+            mass[self._having[concept]] += self._rarity[concept]
+        np.maximum.at(best, self._owner, np.minimum(mass / self._mass, 1.0))
+        return best
+
+
 class Home:
     """The candidates and places of a home, indexed. Immutable: a changed home gets a new one."""
 
@@ -64,40 +86,30 @@ class Home:
         self.classes = np.array([one.device_class or "" for one in candidates], np.str_)
         self.kinds = np.array([one.kind for one in candidates], np.str_)
         self.within = self._membership()
+        self.places_of_form = {
+            form: np.array([number for number, place in enumerate(self.places) if place.form == form], np.intp)
+            for form in ("area", "floor")
+        }
         self._names_of_places = {place.id: place.names for place in places}
         around = [(number, " ".join(self._surroundings(one))) for number, one in enumerate(candidates)]
         self.around_words = Spelling(around, count, self.words)
         self._about = _by_concept([self.vocabulary.find(fold(text)) for _, text in around])
-        self.name_concepts = [tuple(self._concepts(one.names)) for one in candidates]
-        self._called = _by_concept([frozenset().union(*names) for names in self.name_concepts])
+        name_concepts = [tuple(self._concepts(one.names)) for one in candidates]
         self.place_concepts = [tuple(self._concepts(place.names)) for place in places]
-        self.named_kinds = Groups([self._named_kinds(number) for number in range(count)])
+        self.named_kinds = Groups([self._named_kinds(number, said) for number, said in enumerate(name_concepts)])
         self.by_domain = Groups([one.domain for one in candidates])
         self.by_kind = Groups([one.kind for one in candidates])
-        self._rarity = self._concept_rarity()
-        self._unknown = math.log(1 + 2 * max(count, 1))
+        self.concept_names = ConceptNames(name_concepts, _rarity(name_concepts))
 
     def __len__(self) -> int:
         """Count the candidates."""
         return len(self.candidates)
 
-    def rarity(self, concepts: Concepts) -> float:
-        """Weigh concepts by how few names of this home they stand in (idf)."""
-        # Sorted, because a sum of floats depends on its order and a set's order on the process.
-        return math.fsum(self._rarity.get(concept, self._unknown) for concept in sorted(concepts))
-
-    def called(self, concepts: Concepts) -> NDArray[np.bool_]:
-        """Tell which candidates have one of these concepts in a name."""
-        return self._with(self._called, concepts)
-
     def about(self, concepts: Concepts) -> NDArray[np.bool_]:
         """Tell which candidates have one of these concepts in a name, or in the names around them."""
-        return self._with(self._about, concepts)
-
-    def _with(self, index: Mapping[str, list[int]], concepts: Concepts) -> NDArray[np.bool_]:
         found = np.zeros(len(self), np.bool_)
-        for concept in concepts:
-            found[index.get(concept, [])] = True
+        for concept in concepts & self._about.keys():
+            found[self._about[concept]] = True
         return found
 
     def _membership(self) -> NDArray[np.bool_]:
@@ -117,19 +129,21 @@ class Home:
     def _concepts(self, names: Sequence[str]) -> list[Concepts]:
         return [concepts for name in names if (concepts := self.vocabulary.find(fold(name)))]
 
-    def _named_kinds(self, number: int) -> frozenset[str]:
-        said = {concept for concepts in self.name_concepts[number] for concept in concepts}
-        kinds = {KIND_OF_CONCEPT[concept] for concept in said if concept in KIND_OF_CONCEPT}
+    def _named_kinds(self, number: int, said: Sequence[Concepts]) -> frozenset[str]:
+        concepts = frozenset().union(*said)
+        kinds = {KIND_OF_CONCEPT[concept] for concept in concepts if concept in KIND_OF_CONCEPT}
         return frozenset(kinds - {str(self.domains[number])})
 
-    def _concept_rarity(self) -> dict[str, float]:
-        count = Counter(concept for names in self.name_concepts for concept in frozenset().union(*names))
-        return {concept: math.log(1 + len(self.candidates) / found) for concept, found in count.items()}
+
+def _rarity(names: Sequence[Sequence[Concepts]]) -> dict[str, float]:
+    """Weigh concepts by how few candidates have them in a name (idf)."""
+    count = Counter(concept for own in names for concept in frozenset().union(*own))
+    return {concept: math.log(1 + len(names) / found) for concept, found in count.items()}
 
 
-def _by_concept(concepts: Sequence[Concepts]) -> dict[str, list[int]]:
+def _by_concept(concepts: Sequence[Concepts]) -> dict[str, NDArray[np.intp]]:
     index: defaultdict[str, list[int]] = defaultdict(list)
     for number, own in enumerate(concepts):
         for concept in own:
             index[concept].append(number)
-    return dict(index)
+    return {concept: np.array(numbers, np.intp) for concept, numbers in index.items()}

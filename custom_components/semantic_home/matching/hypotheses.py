@@ -107,7 +107,9 @@ class Hypotheses:
 def suppose(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool_], parse: Parse | None) -> Hypotheses:
     """Make every hypothesis about a request, with its features."""
     ones = np.flatnonzero(allowed)
-    of_one = _of_one(home, heard, reading)[:, ones]
+    of_one = _of_one(home, heard, reading)
+    if len(ones) < len(home):
+        of_one = of_one[:, ones]
     sets = [*_of_all(home, heard, reading, allowed), *_of_several(heard, of_one, ones)]
     sets.append((_row(_of_none(heard, reading)), np.array([], np.intp)))
     of_sets = np.array([row for row, _ in sets])
@@ -129,7 +131,7 @@ def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
     said_places = heard.said_concepts & home.vocabulary.places
     agrees = home.about(said_places).astype(np.float64)
     named = home.about(home.vocabulary.places).astype(np.float64) * float(bool(said_places))
-    somewhere = float(heard.named_places.max(initial=0.0))
+    somewhere = heard.somewhere
     without_context = float(heard.context is None)
     in_context = (
         home.within[heard.context] if heard.context is not None and not somewhere else np.zeros(len(home), bool)
@@ -174,28 +176,32 @@ def _of_one(home: Home, heard: Heard, reading: Reading) -> Floats:
 
 def _of_all(home: Home, heard: Heard, reading: Reading, allowed: NDArray[np.bool_]) -> Iterator[tuple[Floats, Numbers]]:
     """Give the features of all things of a kind in a place, for every kind and place that may be meant."""
+    said = {
+        "bias": 1.0,
+        "every": reading.every,
+        "containment": float(heard.containment.max(initial=0.0)),
+        "containment_cubed": float(heard.containment.max(initial=0.0)) ** 3,
+        "concepts": float(heard.concepts.max(initial=0.0)),
+        "nothing": _log(reading.forms["none"]),
+    }
+    if heard.evidence_name is not None:
+        said["evidence"] = float(heard.evidence_name.max(initial=0.0))
+    spots = [
+        (
+            _of_sets(said | _place_features(heard, reading, form, places)),
+            allowed & home.within[list(places)].any(axis=0) if places else allowed,
+        )
+        for form, places in _spots(home, heard)
+    ]
     for probability, domain, members in _kinds(home, reading):
-        common = {
-            "bias": 1.0,
-            "kind": _log(probability),
-            "action": _log(reading.domains.get(domain, 0.0)),
-            "every": reading.every,
-            "containment": float(heard.containment.max(initial=0.0)),
-            "containment_cubed": float(heard.containment.max(initial=0.0)) ** 3,
-            "concepts": float(heard.concepts.max(initial=0.0)),
-            "nothing": _log(reading.forms["none"]),
-        }
-        if heard.evidence_name is not None:
-            common["evidence"] = float(heard.evidence_name.max(initial=0.0))
-        for form, places in _spots(home, heard):
-            here = members & allowed & (home.within[list(places)].any(axis=0) if places else True)
-            row = common | _place_features(heard, reading, form, places)
-            size = int(np.count_nonzero(here))
-            row |= {"single": float(size == 1), "size": math.log(max(size, 1)), "empty": float(not size)}
+        kind = _of_sets({"kind": _log(probability), "action": _log(reading.domains.get(domain, 0.0))})
+        for spot, there in spots:
+            here = np.flatnonzero(members & there)
+            size = len(here)
+            found = {"single": float(size == 1), "size": math.log(max(size, 1)), "empty": float(not size)}
             if not size and heard.evidence_name is not None:
-                row["evidence_empty"] = common["evidence"]
-            named = {f"all.{name}": value for name, value in row.items()}
-            yield _row(named), np.flatnonzero(here)
+                found["evidence_empty"] = said["evidence"]
+            yield spot + kind + _of_sets(found), here
 
 
 def _of_several(heard: Heard, of_one: Floats, ones: Numbers) -> Iterator[tuple[Floats, Numbers]]:
@@ -222,8 +228,8 @@ def _named_together(of_one: Floats) -> Floats:
 def _place_features(heard: Heard, reading: Reading, form: str, places: tuple[int, ...]) -> dict[str, float]:
     row = {form: 1.0, f"{form}_form": _log(reading.forms[form])}
     named = list(places) if form != "context" else []
-    somewhere = float(heard.named_places.max(initial=0.0))
-    row["other_place"] = float(np.delete(heard.named_places, list(places)).max(initial=0.0))
+    somewhere = heard.somewhere
+    row["other_place"] = max((said for place, said in heard.said_places if place not in places), default=0.0)
     row["unexplained"] = heard.unexplained_by(heard.place_explained, named)
     if named:
         row["place"] = float(heard.named_places[named].min())
@@ -295,12 +301,12 @@ def _kinds(home: Home, reading: Reading) -> Iterator[tuple[float, str, NDArray[n
 def _spots(home: Home, heard: Heard) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Give the places that may be meant: everywhere, each that is named or felt, several, and where it is said."""
     yield "home", ()
-    for number, place in enumerate(home.places):
-        felt = heard.evidence_place is not None and heard.evidence_place[number] > _PLACE_FELT
-        if heard.named_places[number] > 0 or felt:
-            yield place.form, (number,)
-    for form in ("area", "floor"):
-        named = np.array([number for number, place in enumerate(home.places) if place.form == form], np.intp)
+    noticed = heard.named_places > 0
+    if heard.evidence_place is not None:
+        noticed |= heard.evidence_place > _PLACE_FELT
+    for number in np.flatnonzero(noticed).tolist():
+        yield home.places[number].form, (number,)
+    for form, named in home.places_of_form.items():
         together = _together(heard, heard.place_explained, heard.named_places, named)
         if len(together) > 1:
             yield form, together
@@ -331,6 +337,10 @@ def _row(values: Mapping[str, float]) -> Floats:
     for name, value in values.items():
         features[_COLUMN[name]] = value
     return features
+
+
+def _of_sets(values: Mapping[str, float]) -> Floats:
+    return _row({f"all.{name}": value for name, value in values.items()})
 
 
 def _log(probability: float) -> float:

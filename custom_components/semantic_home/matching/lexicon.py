@@ -103,7 +103,7 @@ class Spelling:
         """Index the words of the names of so many owners; the words are numbered by `words`."""
         self.owners = owners
         split = [(owner, tokens(fold(name))) for owner, name in names]
-        split = sorted(((owner, said) for owner, said in split if said), key=lambda entry: entry[0])
+        split = [(owner, said) for owner, said in split if said]
         self._owner = np.array([owner for owner, _ in split], np.intp)
         ids = [[words.number(word) for word in said] for _, said in split]
         # A name of two words is often written as one; of more, hardly ever all.
@@ -111,7 +111,11 @@ class Spelling:
         self._joined = np.array([words.number("".join(split[row][1])) for row in self._pairs.tolist()], np.intp)
         self._word = np.array([number for numbers in ids for number in numbers], np.intp)
         self._starts = np.cumsum([0, *map(len, ids)])[:-1].astype(np.intp)
-        self._first = np.flatnonzero(np.diff(self._owner, prepend=-1))
+        having: defaultdict[int, dict[int, None]] = defaultdict(dict)
+        for (owner, _), numbers in zip(split, ids, strict=True):
+            for number in numbers:
+                having[number][owner] = None
+        self._having = {number: np.array(list(owned), np.intp) for number, owned in having.items()}
         count = Counter(number for numbers in ids for number in set(numbers))
         self._idf = np.array([math.log(1 + len(split) / count[number]) for numbers in ids for number in numbers])
         self._mass = np.add.reduceat(self._idf, self._starts) if split else np.zeros(0)
@@ -131,9 +135,11 @@ class Spelling:
     def explained(self, likeness: Floats) -> Floats:
         """Tell by token and owner how much of the token one of the owner's words explains: (tokens, owners), 0-1."""
         best = np.zeros((len(likeness), self.owners))
-        if len(self._owner) and len(likeness):
-            by_name = np.maximum.reduceat(likeness[:, self._word], self._starts, axis=1)
-            best[:, self._owner[self._first]] = np.maximum.reduceat(by_name, self._first, axis=1)
+        # A token is like few words of the home, and those are asked who has them.
+        for token, word in np.argwhere(likeness).tolist():
+            if word in self._having:
+                having = self._having[word]
+                best[token, having] = np.maximum(best[token, having], likeness[token, word])
         return best
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .decision import Option, decide, options, probabilities
 from .exclusion import Exclusions
 from .grammar import Grammar, Parse
-from .heard import listen
+from .heard import Heard, listen
 from .home import Home
 from .hypotheses import FEATURES, Hypotheses, Targets, suppose
 from .learned import favour, recall
@@ -88,12 +88,14 @@ class Matcher:
         """All candidates, for filters."""
         return frozenset(self._home.entity_ids)
 
-    def suppose(self, request: MatchRequest, evidence: Evidence | None) -> tuple[Reading, Parse | None, Hypotheses]:
-        """Make every hypothesis about a request: how it was read, what the grammar says, and the features."""
+    def suppose(
+        self, request: MatchRequest, evidence: Evidence | None, *, parsed: bool = True
+    ) -> tuple[Reading, Parse | None, Hypotheses]:
+        """Make every hypothesis about a request: how it was read, what the grammar says if asked, and the features."""
         reading = self._read(request)
         heard = listen(self._home, request, reading, evidence)
         parse = None
-        if self._grammar is not None:
+        if self._grammar is not None and parsed:
             said = (heard.containment, heard.named_places)
             parse = self._grammar.parse(request.query, self._home, reading, said, heard.context)
         return reading, parse, suppose(self._home, heard, reading, self._allowed(request), parse)
@@ -103,7 +105,8 @@ class Matcher:
         parts = self._exclusions.split(request.query)
         if parts is not None and (result := self._match_without(request, *parts)) is not None:
             return result
-        seen = self._weigh(request, evidence)
+        # No sentence of Home Assistant's takes anything out, and not to fit takes the longest.
+        seen = self._weigh(request, evidence, parsed=parts is None)
         if not seen.reading.words:
             return MatchResult(Decision.NONE, 1.0, (), ())
         weighed = seen.options
@@ -130,9 +133,9 @@ class Matcher:
             self._explain(seen) if request.explain else None,
         )
 
-    def _weigh(self, request: MatchRequest, evidence: Evidence | None) -> _Weighed:
+    def _weigh(self, request: MatchRequest, evidence: Evidence | None, *, parsed: bool = True) -> _Weighed:
         """Find how probable each thing is that a request may mean."""
-        reading, parse, hypotheses = self.suppose(request, evidence)
+        reading, parse, hypotheses = self.suppose(request, evidence, parsed=parsed)
         weights = self._weights.without_model if evidence is None else self._weights.with_model
         learned = recall(self._home, request, reading, hypotheses)
         hypotheses, worth = favour(hypotheses, learned)
@@ -186,7 +189,7 @@ class Matcher:
     def _allowed(self, request: MatchRequest) -> NDArray[np.bool_]:
         if request.allowed is None:
             return np.ones(len(self._home), np.bool_)
-        return np.array([one.entity_id in request.allowed for one in self._home.candidates], np.bool_)
+        return np.fromiter(map(request.allowed.__contains__, self._home.entity_ids), np.bool_, len(self._home))
 
     def _rank(self, weighed: Sequence[Option]) -> tuple[list[int], NDArray[np.float64]]:
         """Order the candidates by the probability that they are among what is meant, which is given, too.
@@ -201,7 +204,8 @@ class Matcher:
                 numbers = list(members)
                 meant[numbers] += found
                 share[numbers] += found / len(numbers) ** 0.5
-        return sorted(np.flatnonzero(share).tolist(), key=lambda number: (-share[number], number)), meant
+        shared = np.flatnonzero(share)
+        return shared[np.argsort(-share[shared], kind="stable")].tolist(), meant
 
     def _scored(self, said: frozenset[str], seen: _Weighed, meant: NDArray[np.float64], number: int) -> Scored:
         return Scored(
@@ -213,13 +217,12 @@ class Matcher:
 
     def _scores(self, seen: _Weighed, number: int) -> Scores:
         one, heard = self._home.candidates[number], seen.hypotheses.heard
-        here = bool((heard.named_places * self._home.within[:, number]).any()) if len(heard.named_places) else False
         left = heard.unexplained_by(heard.explained, [number]) / heard.said if heard.said else 0.0
         return Scores(
             dense=None if heard.evidence_sentence is None else float(heard.evidence_sentence[number]),
             lexical=float(max(heard.containment[number], heard.spelling[number])),
             coverage=max(0.0, 1 - left),
-            place=(1.0 if here else -1.0) if heard.in_place else 0.0,
+            place=(1.0 if self._is_there(heard, number) else -1.0) if heard.somewhere else 0.0,
             kind=seen.reading.kind(one.kind),
         )
 
@@ -232,9 +235,13 @@ class Matcher:
             return Reason("lexical", max(one.names, key=lambda name: _share(trigrams(fold(name)), said)))
         if heard.concepts[number] >= _NAME_SAID:
             return Reason("vocabulary", one.names[0])
-        if heard.in_place and (heard.named_places * self._home.within[:, number]).any():
+        if self._is_there(heard, number):
             return Reason("place", one.area or one.names[0])
         return Reason("kind" if heard.evidence_sentence is None else "dense", one.names[0])
+
+    def _is_there(self, heard: Heard, number: int) -> bool:
+        """Tell whether a candidate is in a place that is named."""
+        return any(self._home.within[place, number] for place, _ in heard.said_places)
 
     def _named(self, weighed: Sequence[Option]) -> tuple[tuple[float, tuple[str, ...]], ...]:
         return tuple(
