@@ -60,6 +60,7 @@ from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
 from .recent_results import RecentResults
+from .suggestions import HomeSuggestions
 from .sync import HOME_KINDS, HomeSync
 
 _LOGGER = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class SemanticHome:
         """What the user lets be remembered of what was asked."""
         self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
+        self.suggestions = HomeSuggestions(hass, entry, self.knowledge)
+        """What automations it could have."""
         self.search = KnowledgeSearch(hass, self.index, self._encode_query, self._encode_texts, self._read_status)
         """Looks for what the household knows."""
         self.results = RecentResults()

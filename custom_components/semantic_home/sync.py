@@ -84,16 +84,22 @@ class HomeSync(RegistrySync):
         return await KindNames.async_load(self._hass, {state.domain for state in states})
 
     def _includes(self, state: State) -> bool:
-        entry = er.async_get(self._hass).async_get(state.entity_id)
-        if entry is not None and entry.platform == DOMAIN:
-            # What the integration tells of itself is no part of the house.
-            return False
-        if self._scope == SCOPE_ALL:
-            return entry is None or not entry.hidden
-        return async_should_expose(self._hass, _ASSISTANT, state.entity_id)
+        return includes(self._hass, state, self._scope)
 
     @override
     @callback
     def _entities_changed(self, *entity_ids: str) -> None:
         self._dirty_entities.update(entity_ids)
         self._schedule()
+
+
+@callback
+def includes(hass: HomeAssistant, state: State, scope: str) -> bool:
+    """Tell whether an entity belongs to the home that is known, which is all of it or what is exposed."""
+    entry = er.async_get(hass).async_get(state.entity_id)
+    if entry is not None and entry.platform == DOMAIN:
+        # What the integration tells of itself is no part of the house.
+        return False
+    if scope == SCOPE_ALL:
+        return entry is None or not entry.hidden
+    return async_should_expose(hass, _ASSISTANT, state.entity_id)

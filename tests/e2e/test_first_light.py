@@ -130,6 +130,22 @@ async def test_bad_input_is_explained(client: Client, data: JsonObject, said: st
     assert over_websocket.value.error["translation_key"] == key
 
 
+async def test_home_assistant_accepts_what_is_suggested(client: Client):
+    response = await client.action(DOMAIN, "suggest_automations", {"limit": 50})
+    titles = [suggestion["title"] for suggestion in response["suggestions"]]
+    assert len(titles) >= 5
+    async with client.websocket() as socket:
+        for suggestion in response["suggestions"]:
+            parts = {part: suggestion["automation"][part] for part in ("triggers", "conditions", "actions")}
+            checked = await socket.command("validate_config", **parts)
+            assert checked == {part: {"valid": True, "error": None} for part in parts}, suggestion["title"]
+        assert not [
+            state for state in await socket.command("get_states") if state["entity_id"].startswith("automation.")
+        ]
+    [bedroom, *_] = (await client.action(DOMAIN, "find_patterns", {"query": "wake me up with light"}))["patterns"]
+    assert (bedroom["id"], bedroom["area_id"], bedroom["complete"]) == ("wake_up_light", "bedroom", True)
+
+
 async def test_embeddings_are_unit_vectors(client: Client):
     response = await client.action(DOMAIN, "generate_embeddings", {"texts": ["couch", "sofa", "tax return"]})
     assert (response["dimension"], response["model"]) == (384, semantic_home.MODEL)
