@@ -108,7 +108,7 @@ def _pattern_response(found: Found) -> dict[str, Any]:
         "score": round(found.score, 3),
         "area_id": binding.area_id,
         "complete": binding.complete,
-        "requires_confirmation": binding.guarded,
+        "requires_confirmation": found.requires_confirmation,
         "roles": {name: _role_response(role, binding) for name, role in pattern.roles.items()},
         "missing": [role.name for role in binding.missing],
     }

@@ -131,13 +131,30 @@ def test_what_is_suggested_covers_itself() -> None:
         assert same.covered_by is not None, one.title
 
 
-def test_a_deed_upon_nobody_knows_what_needs_confirmation() -> None:
-    actions = [*GOOD["automation"]["actions"], {"action": "shell_command.x"}]
-    free = GOOD | {"automation": GOOD["automation"] | {"actions": actions}}
-    kettle = full_home(HomeEntity("switch.kettle", "Kettle", area_id="bedroom"))
-    assert not any(one.requires_confirmation for one in suggest([read_pattern("tea", GOOD)], kettle))
-    risky = suggest([read_pattern("tea", free)], kettle)
-    assert risky and all(one.requires_confirmation for one in risky)
+@pytest.mark.parametrize(
+    ("action", "risky"),
+    [
+        ({"action": "switch.turn_off", "target": {"entity_id": "$kettle"}}, False),
+        ({"action": "homeassistant.turn_off", "target": {"entity_id": ["$kettle"]}}, False),
+        ({"action": "notify.me", "data": {"message": "x"}}, False),
+        ({"delay": {"minutes": 1}}, False),
+        ({"action": "shell_command.x"}, True),
+        ({"service": "shell_command.x"}, True),
+        ({"action": "shell_command.x", "data": {"entity_id": "$kettle"}}, True),
+        ({"action": "script.unlock", "target": {"entity_id": "$kettle"}}, True),
+        ({"action": "homeassistant.restart", "target": {"entity_id": "$kettle"}}, True),
+        ({"action": "{{ 'lock.' + 'unlock' }}", "target": {"entity_id": "$kettle"}}, True),
+        ({"if": [], "then": [{"event": "unlock"}]}, True),
+    ],
+)
+def test_whatever_could_do_anything_needs_confirmation(action: dict[str, Any], risky: bool) -> None:  # noqa: FBT001
+    actions = [*GOOD["automation"]["actions"], action]
+    pattern = read_pattern("tea", GOOD | {"automation": GOOD["automation"] | {"actions": actions}})
+    home = full_home(HomeEntity("switch.kettle", "Kettle", area_id="bedroom"))
+    suggestions = suggest([pattern], home)
+    assert suggestions and {one.requires_confirmation for one in suggestions} == {risky}
+    (found,) = find_patterns([pattern], home, Knowing())
+    assert found.requires_confirmation == risky
 
 
 def test_found_patterns_come_with_what_is_missing() -> None:
@@ -146,6 +163,7 @@ def test_found_patterns_come_with_what_is_missing() -> None:
     assert [one.binding.pattern.id for one in found] == ["clean_when_away", "off_when_leaving", "doorbell"]
     assert [role.name for role in found[0].binding.missing] == ["robots"]
     assert found[1].binding.complete
+    assert not any(one.requires_confirmation for one in found)
 
 
 def test_the_pattern_of_an_automation_is_found_by_what_it_does() -> None:

@@ -12,7 +12,8 @@ from .pattern import ACTING_ENTITY
 _TIME, _SUN, _PRESENCE, _NOTIFICATION = "time", "sun", "presence", "notification"
 _PEOPLE = frozenset(["device_tracker", "person", "zone"])
 _KINDS = {"time": _TIME, "time_pattern": _TIME, "sun": _SUN, "zone": _PRESENCE, "geo_location": _PRESENCE}
-_TELLING = frozenset(["notify", "persistent_notification"])
+TELLING = frozenset(["notify", "persistent_notification"])
+"""The domains of actions that notify."""
 # Setting a temperature, a mode or turning it off are ways to the same end.
 _SET = frozenset(["climate", "humidifier", "water_heater"])
 _BOTH_WAYS = {"toggle": frozenset(["turn_on", "turn_off"])}
@@ -97,7 +98,7 @@ def _service_acts(
     service: str, item: Mapping[str, Any], home: Home, triggers: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     domain, _, name = service.partition(".")
-    if domain in _TELLING:
+    if domain in TELLING:
         yield _NOTIFICATION, "tell"
         return
     said = [item.get(key) for key in ("target", "data", "data_template", "entity_id")]

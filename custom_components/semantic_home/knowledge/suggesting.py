@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .binding import Binding, bind
-from .footprint import Footprint, footprint
+from .footprint import TELLING, Footprint, footprint
 from .home import Home
-from .pattern import Pattern
+from .pattern import ACTING_ENTITY, Pattern
 from .template import automation_of, title_of, why_of
 
 # An automation covers a suggestion that does at the same trigger the same to so many of the entities. With a text
@@ -19,6 +19,8 @@ HISTORY = 0.2
 _UNJUDGED = 0.5
 # Each further room of one pattern counts so much less than the one before: ten rooms must not hide all other ideas.
 _REPEATED = 0.85
+# Actions that are for entities of any domain.
+_FOR_ALL = frozenset(["homeassistant.turn_on", "homeassistant.turn_off", "homeassistant.toggle"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Suggestion:
 
     @property
     def requires_confirmation(self) -> bool:
-        """Whether somebody has to agree first: it is about something guarded, or acts on nobody knows what."""
-        return self.binding.guarded or acts_untargeted(self.config)
+        """Whether somebody has to agree first: it is about something guarded, or does nobody knows what."""
+        return self.binding.guarded or acts_freely(self.config["actions"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Found:
 
     binding: Binding
     score: float
+
+    @property
+    def requires_confirmation(self) -> bool:
+        """What a suggestion of it says, as far as it is filled."""
+        return self.binding.guarded or acts_freely(automation_of(self.binding)["actions"])
 
 
 def suggest(
@@ -133,15 +140,30 @@ def find_patterns(
     return sorted((one for one in found if one.score > 0), key=lambda one: (-one.score, one.binding.pattern.id))
 
 
-def acts_untargeted(config: Any) -> bool:
-    """Tell whether an action other than a notification says not upon which entity: it could do anything."""
-    if isinstance(config, Mapping):
-        action = config.get("action", "")
-        if isinstance(action, str) and action and not action.startswith(("notify.", "persistent_notification.")):
-            targets = (config.get("target"), config.get("data"))
-            return not any(isinstance(target, Mapping) and "entity_id" in target for target in targets)
-        return any(acts_untargeted(value) for value in config.values())
-    return isinstance(config, list) and any(acts_untargeted(value) for value in config)
+def acts_freely(value: Any) -> bool:
+    """Tell whether an action does more than to notify, or to do to its targets what is done to such: it could be all.
+
+    What ships never does; users' patterns may call whatever there is.
+    """
+    if isinstance(value, list):
+        return any(acts_freely(inner) for inner in value)
+    if not isinstance(value, Mapping):
+        return False
+    service = value.get("action", value.get("service"))
+    if service is not None:
+        return not _keeps_to_targets(str(service), value)
+    return "event" in value or any(acts_freely(inner) for inner in value.values())
+
+
+def _keeps_to_targets(service: str, action: Mapping[str, Any]) -> bool:
+    domain = service.partition(".")[0]
+    if domain in TELLING:
+        return True
+    target = action.get("target")
+    named = target.get("entity_id") if isinstance(target, Mapping) else None
+    ids = [named] if isinstance(named, str) else named or []
+    fits = service in _FOR_ALL or all(one.startswith(f"{domain}.") or ACTING_ENTITY.fullmatch(one) for one in ids)
+    return bool(ids) and fits
 
 
 def _suggestion(
