@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,12 @@ class DenseIndex:
         """Hold a query, encoded alone, against what the household knows."""
         return SaidOfKnowledge(query, self._known, self._vectors)
 
+    def vector_of(self, key: Key) -> NDArray[np.float32] | None:
+        """Give the direction of all that is said of something (dimension,); None while it has no vector."""
+        mean = self._vectors.mean(_KNOWN, [_named(key)])
+        length = np.linalg.norm(mean)
+        return mean / length if length else None
+
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
         """Bring documents in step with the weights of those of their texts that have a vector, None where it is alone.
 
@@ -131,11 +137,12 @@ class SaidOfKnowledge:
         if like:
             moved = query.dense[0] + _TOWARDS * self._vectors.mean(_KNOWN, like)
             query = replace(query, dense=(moved / np.linalg.norm(moved))[None])
-        found = self._known.find(query, None if len(names) == len(self._known) else set(names), among_all=True)
+        found = self._known.find(query, names, among_all=True)
+        if len(found.source_ids) == len(names):
+            return found.values
         rows = {name: row for row, name in enumerate(names)}
-        place = np.fromiter(map(rows.get, found.source_ids, repeat(-1)), np.intp, len(found.source_ids))
         near = np.full(len(names), np.nan)
-        near[place[place >= 0]] = found.values[place >= 0]
+        near[[rows[name] for name in found.source_ids]] = found.values
         return near
 
 

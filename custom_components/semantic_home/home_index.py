@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+import math
 from pathlib import Path
 import secrets
 from typing import Self
@@ -33,7 +34,7 @@ from .index import (
     Stamp,
     UnknownGenerationError,
 )
-from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery
+from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery, knowledge_name
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
 from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
 
@@ -271,9 +272,15 @@ class HomeIndex:
         self._take_in(changes, self._store.find([row.key]))
         return row.key[1]
 
+    def success_of(self, knowledge_type: str) -> dict[Key, float]:
+        """Tell how well what there is of a type has served by now, as far as anybody has said so."""
+        now, ratings = datetime.now(UTC), self._store.ratings()
+        keys = (key for key, one in self._known_documents() if one.knowledge_type == knowledge_type)
+        return {key: ratings[key].at(now).score for key in keys if key in ratings}
+
     def judge(self, source_id: str, outcome: float) -> Rating | None:
         """Say how well something served, from 0 (failure) to 1 (success); None when there is nothing of this id."""
-        key = next((key for key in self._documents if key[1] == source_id and key[0] not in _OF_THE_HOUSE), None)
+        key = next((key for key, _ in self._known_documents() if key[1] == source_id), None)
         return None if key is None else self._judge(key, outcome)
 
     def judge_lesson(self, lesson: Lesson, outcome: float) -> tuple[str, Rating] | None:
@@ -301,6 +308,31 @@ class HomeIndex:
             said = self._dense[generation_id].said_of(encoded)
         names = (strings_of(one, "names") for one in self._of_the_house(query.limits.permits)) if query.expand else ()
         return self._current_knowledge().search(query, said, datetime.now(UTC), names)
+
+    def near_knowledge(
+        self, queries: Sequence[Encoded], generation_id: int | None, knowledge_type: str, like: str
+    ) -> tuple[list[dict[Key, float]], dict[tuple[Key, str], float]]:
+        """Tell how near queries, each encoded alone, are to all knowledge of a type; and so of all entities of a kind.
+
+        In deviations above the others of the type, by key; for the documents `like` it by their entity id, too. Empty
+        while the generation is not searched; what has no vector yet is left out.
+        """
+        keys = [key for key, one in self._known_documents() if one.knowledge_type == knowledge_type]
+        dense = None if generation_id is None else self._dense.get(generation_id)
+        if dense is None or not keys:
+            return [{} for _ in queries], {}
+        names = [knowledge_name(key) for key in keys]
+
+        def near(query: Encoded) -> dict[Key, float]:
+            found = dense.said_of(query).near(names).tolist()
+            return {key: value for key, value in zip(keys, found, strict=True) if not math.isnan(value)}
+
+        others = {entity_id_of(one): key for key, one in self._known_documents() if key[0] == like}
+        vectors = {other: vector for other, key in others.items() if (vector := dense.vector_of(key)) is not None}
+        alike = {
+            (key, other): value for other, one in vectors.items() for key, value in near(Encoded(one[None])).items()
+        }
+        return [near(query) for query in queries], alike
 
     def remove_knowledge(self, selection: Selection, most: int | None) -> int:
         """Remove what is selected, and tell how much; raises TooManySelectedError when that is more than `most`."""
@@ -484,9 +516,13 @@ class HomeIndex:
 
     def _current_knowledge(self) -> KnowledgeIndex:
         if self._known is None:
-            documents = (document for key, document in self._documents.items() if key[0] not in _OF_THE_HOUSE)
+            documents = (document for _, document in self._known_documents())
             self._known = KnowledgeIndex(documents, self._store.ratings())
         return self._known
+
+    def _known_documents(self) -> Iterator[tuple[Key, Document]]:
+        """Give what is no part of the house."""
+        return ((key, document) for key, document in self._documents.items() if key[0] not in _OF_THE_HOUSE)
 
     def _of_the_house(self, permits: Callable[[str], bool] | None) -> Iterator[Document]:
         """Give what things and places there are, as far as the caller may know of them."""

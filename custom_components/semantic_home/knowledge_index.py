@@ -26,6 +26,9 @@ type Floats = NDArray[np.float64]
 WORTH_OF_SUCCESS = 0.1
 """What has always succeeded gains so much confidence, what has always failed loses as much."""
 
+SHIPPED = "library"
+"""The source of what comes with the integration."""
+
 # The weights of the logistic function: constant, the model's deviations, the share of the query's letters; and what
 # else counts when the first ones are read again: the share of the query's words that are in the text, errors forgiven.
 _WITH_MODEL = (-5.6, 0.95, 5.0, 1.5)
@@ -89,6 +92,8 @@ class KnowledgeIndex:
     def __init__(self, documents: Iterable[Document], ratings: Mapping[Key, Rating]) -> None:
         """Take what there is, and how well it has served."""
         self._documents: dict[str, Document] = {}
+        # Known to the integration, not to the household.
+        self._shipped: set[str] = set()
         # Of what was judged; most of what there is never was.
         self._ratings: dict[str, Rating] = {}
         for key, rating in ratings.items():
@@ -101,12 +106,15 @@ class KnowledgeIndex:
         """Keep a document in place of what it was."""
         name = knowledge_name(document.key)
         self._documents[name] = document
+        if document.metadata.get("source") == SHIPPED:
+            self._shipped.add(name)
         self._texts.put(name, document.views)
 
     def remove(self, key: Key) -> None:
         """Forget a document; does nothing when it is not there."""
         name = knowledge_name(key)
         self._documents.pop(name, None)
+        self._shipped.discard(name)
         self._ratings.pop(name, None)
         self._texts.remove(name)
 
@@ -125,10 +133,7 @@ class KnowledgeIndex:
         self, query: KnowledgeQuery, said: Said | None, now: datetime, names: Iterable[Sequence[str]] = ()
     ) -> KnowledgeFindings:
         """Look for what is admitted; `said` is None when no model answers, `names` are those of the home's things."""
-        admitted = query.limits
-        ids = list(self._documents)
-        if not admitted.admits_all:
-            ids = [one for one in ids if admitted.admits(self._documents[one])]
+        ids = self._admitted(query.limits)
         if not ids:
             return KnowledgeFindings((), 0)
         words, like = dict.fromkeys(tokens(fold(query.text)), 1.0), list[str]()
@@ -151,6 +156,13 @@ class KnowledgeIndex:
             found.append(FoundKnowledge(document, float(confidence[number]), near, float(lexical[number]), success))
         own = set(tokens(fold(query.text)))
         return KnowledgeFindings(tuple(found), len(ids), tuple(word for word in words if word not in own))
+
+    def _admitted(self, limits: KnowledgeFilter) -> list[str]:
+        """Give what may be answered; of what ships only what is asked for by its type."""
+        if limits.admits_all:
+            return [one for one in self._documents if one not in self._shipped]
+        admitted = (one for one, document in self._documents.items() if limits.admits(document))
+        return [one for one in admitted if limits.types or one not in self._shipped]
 
     def _scores(
         self, words: Mapping[str, float], ids: Sequence[str], said: Said | None, like: Sequence[str], *, again: bool

@@ -50,7 +50,7 @@ from .index import (
 )
 from .index_damage import async_report_damage
 from .index_thread import IndexThread
-from .knowledge_search import KnowledgeSearch
+from .knowledge_search import Answering, KnowledgeSearch
 from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
@@ -102,10 +102,13 @@ class SemanticHome:
         """What the user lets be remembered of what was asked."""
         self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
-        self.suggestions = HomeSuggestions(hass, entry, self.knowledge)
-        """What automations it could have."""
-        self.search = KnowledgeSearch(hass, self.index, self._encode_query, self._encode_texts, self._read_status)
+        answering = Answering(
+            self._encode_query, self._encode_texts, lambda: self._status.generation, self._read_status
+        )
+        self.search = KnowledgeSearch(hass, self.index, answering)
         """Looks for what the household knows."""
+        self.suggestions = HomeSuggestions(hass, entry, self.knowledge, self.search)
+        """What automations it could have."""
         self.results = RecentResults()
         """What requests were taken to mean lately."""
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)

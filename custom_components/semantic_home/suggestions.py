@@ -11,8 +11,9 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import area_registry as ar
 
 from .const import CONF_SCOPE, SCOPE_EXPOSED
+from .describe_automations import KIND_AUTOMATION
 from .home_knowledge import HomeKnowledge
-from .index import Knowledge, Selection
+from .index import Key, Knowledge, Selection
 from .knowledge import (
     USER_PREFIX,
     Automation,
@@ -27,15 +28,14 @@ from .knowledge import (
     read_user_patterns,
     suggest,
 )
+from .knowledge_search import KnowledgeSearch
 from .matching.text import fold
-from .relevance import relevance
+from .pattern_documents import KIND_PATTERN, TYPE_PATTERN
+from .relevance import relevance, together
 from .suggestible_home import Permits, async_automations, async_home_entities
 
 _LOGGER = logging.getLogger(__name__)
 
-TYPE_PATTERN = "pattern"
-PATTERN_RATED = "pattern"
-"""In the metadata of a piece of knowledge: the pattern that ships whose success its score tells."""
 MAX_USER_PATTERNS = 200
 _STRUCTURED = "automation"
 
@@ -74,19 +74,19 @@ class Suggested:
 class HomeSuggestions:
     """Answers from the registries and states as they are; creates nothing. All of its methods raise StoreError."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, knowledge: HomeKnowledge) -> None:
-        """Take the entry whose scope says what is known of the home, and what the household knows."""
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, knowledge: HomeKnowledge, search: KnowledgeSearch
+    ) -> None:
+        """Take the entry whose scope says what is known of the home, what the household knows, and what finds that."""
         self._hass = hass
         self._scope: str = entry.options.get(CONF_SCOPE, SCOPE_EXPOSED)
         self._knowledge = knowledge
+        self._search = search
 
     async def async_find(self, wanted: Wanted, automation_id: str | None = None) -> FoundPatterns:
         """Find the patterns that a text means, or that an automation follows; raises UnknownAutomationError."""
-        seen = await self._async_see(wanted)
-        like = next((one for one in seen.automations if one.entity_id == automation_id), None)
-        if automation_id is not None and like is None:
-            raise UnknownAutomationError(automation_id)
-        found = await self._hass.async_add_executor_job(_find, seen, wanted, like)
+        seen = await self._async_see(wanted, automation_id)
+        found = await self._hass.async_add_executor_job(_find, seen, wanted)
         return FoundPatterns(found, seen.skipped)
 
     async def async_suggest(self, wanted: Wanted, *, include_covered: bool) -> Suggested:
@@ -102,16 +102,29 @@ class HomeSuggestions:
                 accepted.append(suggestion)
         return Suggested(accepted, covered, seen.skipped)
 
-    async def _async_see(self, wanted: Wanted) -> _Seen:
-        own, rated = [await self._async_rows(field) for field in (_STRUCTURED, PATTERN_RATED)]
+    async def _async_see(self, wanted: Wanted, automation_id: str | None = None) -> _Seen:
+        own = await self._async_rows(_STRUCTURED)
         known = await self._hass.async_add_executor_job(_read, own)
+        automations = async_automations(self._hass, wanted.permits)
+        like = next((one for one in automations if one.entity_id == automation_id), None)
+        if automation_id is not None and like is None:
+            raise UnknownAutomationError(automation_id)
+        text = _words(like) if like else wanted.text or ""
+        areas, rest = (set[str](), text) if like else self._async_places_in(text)
+        texts = [one for one in (rest, text) if one]
+        near, alike = await self._search.async_near(texts, TYPE_PATTERN, KIND_AUTOMATION)
+        success = await self._knowledge.async_success(TYPE_PATTERN)
         return _Seen(
             Home.of(await async_home_entities(self._hass, self._scope, wanted.permits)),
-            async_automations(self._hass, wanted.permits),
+            automations,
             known.patterns,
             known.skipped if wanted.permits is None else {},
-            _success(own, rated),
-            self._area_names(),
+            {_pattern_id(key): score for key, score in success.items()},
+            texts,
+            [{_pattern_id(key): value for key, value in found.items()} for found in near],
+            {(_pattern_id(key), one): value for (key, one), value in alike.items()},
+            like,
+            areas,
         )
 
     async def _async_rows(self, field: str) -> Mapping[str, Knowledge]:
@@ -120,9 +133,16 @@ class HomeSuggestions:
         return (await self._knowledge.async_page(selection, MAX_USER_PATTERNS, 0)).rows
 
     @callback
-    def _area_names(self) -> dict[str, tuple[str, ...]]:
-        areas = ar.async_get(self._hass).async_list_areas()
-        return {area.id: (area.name, *sorted(area.aliases)) for area in areas}
+    def _async_places_in(self, text: str) -> tuple[set[str], str]:
+        """Give the areas that a text names, and what else it says."""
+        said, found = f" {fold(text)} ", set()
+        areas = {area.id: (area.name, *sorted(area.aliases)) for area in ar.async_get(self._hass).async_list_areas()}
+        for area_id, names in areas.items():
+            if any(name and f" {name} " in said for name in map(fold, names)):
+                found.add(area_id)
+        for name in (fold(name) for area_id in found for name in areas[area_id]):
+            said = said.replace(f" {name} ", " ") if name else said
+        return found, said.strip()
 
     async def _async_accepted(self, suggestion: Suggestion) -> bool:
         """Ask Home Assistant whether it would take the automation; it is not created."""
@@ -140,25 +160,39 @@ class HomeSuggestions:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """All that an answer is made from, taken at one moment."""
+    """All that an answer is made from, taken at one moment.
+
+    `texts` are what was said, without the names of `areas` and with them; `meant` and `alike` what the model says of
+    those and of the automations, in deviations, by the patterns' ids. `like`: the automation that was asked about.
+    """
 
     home: Home
     automations: Sequence[Automation]
     patterns: Mapping[str, Pattern]
     skipped: Mapping[str, str]
     success: Mapping[str, float]
-    areas: Mapping[str, Sequence[str]]
+    texts: Sequence[str]
+    meant: Sequence[Mapping[str, float]]
+    alike: Mapping[tuple[str, str], float]
+    like: Automation | None
+    areas: Collection[str]
 
-    def places_in(self, text: str) -> tuple[set[str], str]:
-        """Give the areas that a text names, and what else it says."""
-        said, found = f" {fold(text)} ", set()
-        for area_id, names in self.areas.items():
-            for name in map(fold, names):
-                if name and f" {name} " in said:
-                    found.add(area_id)
-        for name in (fold(name) for area_id in found for name in self.areas[area_id]):
-            said = said.replace(f" {name} ", " ") if name else said
-        return found, said.strip()
+    def relevance(self) -> list[dict[str, float]]:
+        """Tell how near each of the texts is to the patterns."""
+        by_letters = relevance(self.texts, {pattern.id: pattern.texts for pattern in self.patterns.values()})
+        return [together(*found) for found in zip(by_letters, self.meant, strict=True)]
+
+    def similarity(self) -> dict[tuple[str, str], float]:
+        """Tell how near what the automations say is to the patterns."""
+        texts = {pattern.id: pattern.texts for pattern in self.patterns.values()}
+        found: dict[tuple[str, str], float] = {}
+        for automation, by_letters in zip(
+            self.automations, relevance(list(map(_words, self.automations)), texts), strict=True
+        ):
+            own = automation.entity_id
+            by_model = {pattern: value for (pattern, other), value in self.alike.items() if other == own}
+            found |= {(pattern, own): value for pattern, value in together(by_letters, by_model).items()}
+        return found
 
 
 def _read(own: Mapping[str, Knowledge]) -> UserPatterns:
@@ -167,42 +201,30 @@ def _read(own: Mapping[str, Knowledge]) -> UserPatterns:
     return UserPatterns({**load_library(), **read.patterns}, read.skipped)
 
 
-def _success(own: Mapping[str, Knowledge], rated: Mapping[str, Knowledge]) -> dict[str, float]:
-    """Give how well patterns served, by their ids; the latest word counts, which comes first."""
-    told = {str(row.metadata[PATTERN_RATED]): row.score for row in reversed([*rated.values()])}
-    return told | {USER_PREFIX + row_id: row.score for row_id, row in own.items()}
+def _pattern_id(key: Key) -> str:
+    """Give a pattern's id: that of a user's is told apart from those that ship."""
+    return key[1] if key[0] == KIND_PATTERN else USER_PREFIX + key[1]
 
 
-def _find(seen: _Seen, wanted: Wanted, like: Automation | None) -> list[Found]:
-    texts = {pattern.id: pattern.texts for pattern in seen.patterns.values()}
-    text = _words(like) if like else wanted.text or ""
-    areas, rest = (set[str](), text) if like else seen.places_in(text)
-    near = _nearer(*relevance([rest, text], texts))
-    within = wanted.area_ids or areas
-    found = find_patterns(seen.patterns.values(), seen.home, Knowing(near, seen.success), within=within, like=like)
-    return found[: wanted.limit]
+def _find(seen: _Seen, wanted: Wanted) -> list[Found]:
+    near = _nearer(seen.relevance())
+    within = wanted.area_ids or seen.areas
+    patterns, knowing = seen.patterns.values(), Knowing(near, seen.success)
+    return find_patterns(patterns, seen.home, knowing, within=within, like=seen.like)[: wanted.limit]
 
 
 def _suggest(seen: _Seen, wanted: Wanted) -> list[Suggestion]:
-    texts = {pattern.id: pattern.texts for pattern in seen.patterns.values()}
-    text = wanted.text or ""
-    areas, rest = seen.places_in(text)
-    wished, wholly, *said = relevance([rest, text, *map(_words, seen.automations)], texts)
-    similarity = {
-        (pattern_id, automation.entity_id): near
-        for automation, found in zip(seen.automations, said, strict=True)
-        for pattern_id, near in found.items()
-    }
+    near = seen.relevance()
     # Who only names a room, as in "make the hallway nicer", wishes for whatever suits it.
-    asked = text and (wished or not areas)
-    knowing = Knowing(_nearer(wished, wholly) if asked else None, seen.success, similarity)
-    within = wanted.area_ids or areas
+    asked = bool(seen.texts) and (bool(near[0]) or not seen.areas)
+    knowing = Knowing(_nearer(near) if asked else None, seen.success, seen.similarity())
+    within = wanted.area_ids or seen.areas
     return suggest(seen.patterns.values(), seen.home, seen.automations, knowing, within=within)
 
 
-def _nearer(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Give the greater relevance: a room may be where something is to be done, or part of what."""
-    return {known: max(one.get(known, 0.0), other.get(known, 0.0)) for known in {*one, *other}}
+def _nearer(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Give the greatest relevance: a room may be where something is to be done, or part of what."""
+    return {known: max(one.get(known, 0.0) for one in found) for known in set[str]().union(*found)}
 
 
 def _words(automation: Automation) -> str:
