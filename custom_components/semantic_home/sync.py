@@ -13,13 +13,11 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er
 
 from .const import DOMAIN, SCOPE_ALL
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, KindNames, describe_areas, describe_entity
+from .describe import OF_THE_HOUSE, KindNames, describe_areas, describe_entity
 from .index import Document
 from .registry_sync import DocumentSink, RegistrySync
 
 _LOGGER = logging.getLogger(__name__)
-
-HOME_KINDS = (KIND_ENTITY, KIND_AREA, KIND_FLOOR)
 
 _AT_ONCE = 100
 _ASSISTANT = "conversation"
@@ -59,7 +57,7 @@ class HomeSync(RegistrySync):
                 # A thousand entities in one go would hold up the event loop; what changes meanwhile is marked.
                 await asyncio.sleep(0)
         self._source_ids = {entity_id: document.source_id for entity_id, document in documents.items()}
-        await self._sink.async_reconcile(HOME_KINDS, [*documents.values(), *describe_areas(self._hass)])
+        await self._sink.async_reconcile(OF_THE_HOUSE, [*documents.values(), *describe_areas(self._hass)])
 
     async def _update(self, entity_ids: Iterable[str]) -> None:
         dirty = sorted(entity_ids)
