@@ -9,9 +9,11 @@ from .matching.text import fold, trigrams
 
 # What has less in common shares letters by chance.
 _LEAST = 0.35
-# Of what has nothing to do with any automation a model puts some pattern 2.3 deviations above the others, of an
-# utterance that a pattern was made without the right one 4.6 in the middle and 2.9 in one of twenty (MiniLM).
-_NOTHING, _CERTAIN = 1.5, 5.5
+# Deviations from which on a model means something, and at which it is sure; and what the letters count beside it. Chosen
+# by scripts/evaluate_patterns.py with two models: what is about no automation lies 2.3 above the others (4.3 once), the
+# right pattern 3.0 and 3.6 in the middle.
+_SOMETHING, _SURE = 0.3, 5.0
+_WORTH_OF_LETTERS = 0.3
 
 
 def relevance(queries: Sequence[str], texts: Mapping[str, Sequence[str]]) -> list[dict[str, float]]:
@@ -40,12 +42,14 @@ def relevance(queries: Sequence[str], texts: Mapping[str, Sequence[str]]) -> lis
 def together(by_letters: Mapping[str, float], by_model: Mapping[str, float]) -> dict[str, float]:
     """Put both findings together, as if each of them could be right alone; `by_model` are deviations above the others.
 
-    The distant is left out.
+    The distant is left out. The letters alone count where there is no model, and else for less.
     """
+    if not by_model:
+        return dict(by_letters)
     found = {}
     for name in {*by_letters, *by_model}:
-        meant = min(max((by_model.get(name, 0.0) - _NOTHING) / (_CERTAIN - _NOTHING), 0.0), 1.0)
-        found[name] = 1 - (1 - by_letters.get(name, 0.0)) * (1 - meant)
+        meant = min(max((by_model.get(name, 0.0) - _SOMETHING) / (_SURE - _SOMETHING), 0.0), 1.0)
+        found[name] = 1 - (1 - _WORTH_OF_LETTERS * by_letters.get(name, 0.0)) * (1 - meant)
     return {name: value for name, value in found.items() if value >= _LEAST}
 
 
