@@ -21,6 +21,7 @@ from custom_components.semantic_home.const import CONF_FOLDER, CONF_MODEL, DOMAI
 from custom_components.semantic_home.describe_automations import AUTOMATION_KINDS, async_describe_automations
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import Document, StoreError
+from custom_components.semantic_home.pattern_documents import KIND_PATTERN
 
 from .conftest import MINILM
 from .house import Home, async_let_sync, async_set_up, async_wait_complete
@@ -124,9 +125,10 @@ async def let_sync(hass: HomeAssistant, seconds: float = 5) -> None:
 
 
 def documents(entry: MockConfigEntry) -> dict[str, Document]:
-    """Give what the index holds, by entity id; blueprints by their source id."""
+    """Give what the index holds of the home's own, by entity id; blueprints by their source id."""
     index: HomeIndex = entry.runtime_data.index._opened
-    kept = [document for document in index._documents.values() if document.kind in AUTOMATION_KINDS]
+    kinds = {*AUTOMATION_KINDS} - {KIND_PATTERN}
+    kept = [document for document in index._documents.values() if document.kind in kinds]
     return {str(document.metadata.get("entity_id", document.source_id)): document for document in kept}
 
 

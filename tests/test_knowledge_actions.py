@@ -278,6 +278,21 @@ async def test_automations_are_found_and_keep_what_they_earned(hass: HomeAssista
     assert (again["id"], again["success_score"]) == (best["id"], 0.6)
 
 
+async def test_patterns_are_found_by_meaning_and_only_when_asked_for(
+    hass: HomeAssistant, minilm: MockConfigEntry
+) -> None:
+    assert minilm.runtime_data.model == MINILM
+    query = "make the house seem occupied during our vacation"
+    first = (await act(hass, "find_patterns", query=query))["patterns"][0]
+    assert first["id"] == "look_lived_in"
+    [best] = (await act(hass, "search_knowledge", query=query, types="pattern", limit=1))["results"]
+    assert (best["id"], best["source"]) == ("look_lived_in", "library")
+    assert (await act(hass, "search_knowledge", query=query))["results"] == []
+    await act(hass, "rate", id="look_lived_in", outcome="failure")
+    rated = (await act(hass, "find_patterns", query=query))["patterns"]
+    assert next(one["score"] for one in rated if one["id"] == "look_lived_in") < first["score"]
+
+
 async def test_many_ask_and_write_at_once(hass: HomeAssistant, minilm: MockConfigEntry) -> None:
     notes = [f"{BINS} in street {number}" for number in range(20)]
     answers = await asyncio.gather(*(add(hass, note) for note in notes), *(found(hass, WIFI) for _ in range(20)))

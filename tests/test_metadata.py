@@ -10,9 +10,16 @@ import yaml
 
 from homeassistant.helpers import selector
 
-from custom_components.semantic_home import clarify_services, compare_services, knowledge_services, services
+from custom_components.semantic_home import (
+    clarify_services,
+    compare_services,
+    knowledge_services,
+    services,
+    suggestion_services,
+)
 from custom_components.semantic_home.const import MAX_COMPARED, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from custom_components.semantic_home.engine import load_catalog
+from custom_components.semantic_home.knowledge import load_library
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.learned_requests import MAX_LEARNED
 from custom_components.semantic_home.local_engine import REQUIREMENTS
@@ -35,6 +42,8 @@ SCHEMAS = {
     "export_knowledge": knowledge_services.EXPORT_KNOWLEDGE_SCHEMA,
     "list_knowledge": knowledge_services.LIST_KNOWLEDGE_SCHEMA,
     "delete_knowledge": knowledge_services.DELETE_KNOWLEDGE_SCHEMA,
+    "find_patterns": suggestion_services.FIND_PATTERNS_SCHEMA,
+    "suggest_automations": suggestion_services.SUGGEST_AUTOMATIONS_SCHEMA,
 }
 QUALITY_RULES = 54
 
@@ -155,6 +164,8 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     assert f"1 to {MAX_COMPARED} sentences" in fields["compare_models"]["fields"]["queries"]["description"]
     limits = f"At most {MAX_ROWS:,} rows and {MAX_MEGABYTES} MB"
     assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
+    for action, field in (("find_patterns", "query"), ("suggest_automations", "goal")):
+        assert f"{MAX_QUERY_LENGTH} characters" in fields[action]["fields"][field]["description"]
     assert f"up to {knowledge_services.MAX_LISTED}" in fields["list_knowledge"]["fields"]["limit"]["description"]
     assert f"at most {knowledge_services.MAX_LISTED}" in fields["delete_knowledge"]["fields"]["id"]["description"]
     options = ENGLISH["options"]["step"]["init"]["data_description"]
@@ -190,6 +201,7 @@ def test_readme_names_every_model_and_action() -> None:
         assert spec.title in readme
     for name in SCHEMAS:
         assert f"semantic_home.{name}" in readme
+    assert f"{len(load_library())} patterns ship" in readme
 
 
 def test_actions_of_workflows_are_pinned() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from custom_components.semantic_home.home_index import IndexStatus
 from custom_components.semantic_home.index import Stamp
+from custom_components.semantic_home.indexed_documents import IndexStatus
 from custom_components.semantic_home.progress import WINDOW_SECONDS, Progress, ProgressMeter
 
 OLD = Stamp("old", "1", "fp32", "mean", "", "", 1, 384)

@@ -8,7 +8,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, place_id
+from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, OF_THE_HOUSE, place_id
 from .engine import Encoded
 from .hybrid import OtherHeads, ReadTokens, Tokens
 from .index import Document, Generation, IndexStore, Key, LexicalQueries, VectorIndex
@@ -17,7 +17,6 @@ from .matching import Background, Evidence, compared
 
 type Floats = NDArray[np.float64]
 
-_OF_THE_HOUSE = frozenset({KIND_ENTITY, KIND_AREA, KIND_FLOOR})
 # The sentences around entities' names, kept beside the names: how near a query comes to either are two findings.
 _KIND_SENTENCE = "entity sentence"
 # Everything that is no part of the house: found among one another, whatever it is.
@@ -42,7 +41,7 @@ class DenseIndex:
         self._vectors = vectors = store.load(generation.id)
         # Texts that have a vector and nothing of the other heads, by channel and document.
         self._lacking: dict[tuple[str, str], list[str]] = {}
-        vectors.gather(vectors.kinds - _OF_THE_HOUSE, _KNOWN)
+        vectors.gather(vectors.kinds - OF_THE_HOUSE, _KNOWN)
         vectors.part(KIND_ENTITY, _KIND_SENTENCE)
         make_heads = _maker_of_heads(background, partial(store.multivectors, generation.id))
         self._channels = {
@@ -99,6 +98,12 @@ class DenseIndex:
     def said_of(self, query: Encoded) -> SaidOfKnowledge:
         """Hold a query, encoded alone, against what the household knows."""
         return SaidOfKnowledge(query, self._known, self._vectors)
+
+    def vector_of(self, key: Key) -> NDArray[np.float32] | None:
+        """Give the direction of all that is said of something (dimension,); None while it has no vector."""
+        mean = self._vectors.mean(_KNOWN, [_named(key)])
+        length = np.linalg.norm(mean)
+        return mean / length if length else None
 
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
         """Bring documents in step with the weights of those of their texts that have a vector, None where it is alone.
@@ -181,7 +186,7 @@ class _Channel:
     def holds(self, kind: str) -> bool:
         """Tell whether something of documents of this kind is here."""
         if self.kind == _KNOWN:
-            return kind not in _OF_THE_HOUSE
+            return kind not in OF_THE_HOUSE
         return kind == (KIND_ENTITY if self.kind == _KIND_SENTENCE else self.kind)
 
     def renew(self, source_ids: Collection[str]) -> None:
@@ -254,7 +259,7 @@ def _maker_of_heads(background: Encoded, read: ReadTokens) -> Callable[[], Other
 def _parted(document: Document, known: Container[str]) -> Iterator[tuple[str, list[str]]]:
     """Give a document's texts, of those known, by the channel that they belong to: an entity's last is its sentence."""
     texts = [text for text in document.views if text in known]
-    if document.kind not in _OF_THE_HOUSE:
+    if document.kind not in OF_THE_HOUSE:
         yield _KNOWN, texts
         return
     if document.kind == KIND_ENTITY:
@@ -265,4 +270,4 @@ def _parted(document: Document, known: Container[str]) -> Iterator[tuple[str, li
 
 def _named(key: Key) -> str:
     """Give what a document is called in its channel."""
-    return key[1] if key[0] in _OF_THE_HOUSE else knowledge_name(key)
+    return key[1] if key[0] in OF_THE_HOUSE else knowledge_name(key)

@@ -27,6 +27,8 @@ TEMPLATE_VERSION = 1
 KIND_ENTITY = "entity"
 KIND_AREA = "area"
 KIND_FLOOR = "floor"
+OF_THE_HOUSE = frozenset({KIND_ENTITY, KIND_AREA, KIND_FLOOR})
+"""What the house is made of; everything else is what is known about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from homeassistant.helpers.entity_component import DATA_INSTANCES
 
 from .home_names import HomeNames
 from .index import Document, JsonValue
+from .pattern_documents import KIND_PATTERN, pattern_documents
 from .rendering import (
     Blueprint as PlainBlueprint,
     Rendering,
@@ -36,7 +37,7 @@ KIND_SCRIPT: Final = "script"
 KIND_SCENE: Final = "scene"
 KIND_BLUEPRINT: Final = "blueprint"
 ENTITY_KINDS: Final = (KIND_AUTOMATION, KIND_SCRIPT, KIND_SCENE)
-AUTOMATION_KINDS: Final = (*ENTITY_KINDS, KIND_BLUEPRINT)
+AUTOMATION_KINDS: Final = (*ENTITY_KINDS, KIND_BLUEPRINT, KIND_PATTERN)
 
 _SOURCE: Final = "home"
 _MODES: Final = ("parallel", "queued", "restart", "single")
@@ -44,7 +45,7 @@ _AT_ONCE = 20
 
 
 async def async_describe_automations(hass: HomeAssistant) -> list[Document]:
-    """Make the documents of everything of these kinds that is loaded.
+    """Make the documents of everything of these kinds that is loaded, and of the patterns that ship.
 
     One that cannot be described is left out, and reported.
     """
@@ -60,7 +61,8 @@ async def async_describe_automations(hass: HomeAssistant) -> list[Document]:
         if number % _AT_ONCE == _AT_ONCE - 1:
             # All of them in one go would hold up the event loop; what changes meanwhile is marked.
             await asyncio.sleep(0)
-    return [*documents, *_blueprint_documents(blueprints, hass.config.language)]
+    patterns = await hass.async_add_executor_job(pattern_documents)
+    return [*documents, *_blueprint_documents(blueprints, hass.config.language), *patterns]
 
 
 @dataclass(frozen=True, slots=True)

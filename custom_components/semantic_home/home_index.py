@@ -3,26 +3,17 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+import math
 from pathlib import Path
-import secrets
-from typing import Self
+from typing import Self, override
 
-import numpy as np
-from numpy.typing import NDArray
-
-from . import stored_texts
 from .candidates import candidate_of, entity_id_of, places_of, strings_of, thing_of
-from .dense_index import DenseIndex
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR
+from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, OF_THE_HOUSE
 from .engine import Encoded
 from .index import (
     DEFAULT_SCORE,
     Changes,
-    Counts,
-    Damage,
     Document,
-    Generation,
-    GenerationState,
     IndexStore,
     JsonValue,
     Key,
@@ -30,20 +21,15 @@ from .index import (
     Page,
     Rating,
     Selection,
-    Stamp,
     UnknownGenerationError,
 )
-from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery
+from .indexed_documents import IndexedDocuments
+from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery, knowledge_name
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
 from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
 
-# So much space is given back at once: 25 ms here, which a query may have to wait for.
-_PAGES_AT_ONCE = 1000
 # For so many pieces of knowledge each is asked for by itself how it has served, for more all are.
 _ASKED_ONE_BY_ONE = 64
-_OF_THE_HOUSE = frozenset({KIND_ENTITY, KIND_AREA, KIND_FLOOR})
-# So many vectors are copied at once, in which a query may have to wait, too.
-_TEXTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,45 +77,18 @@ class EntityFilter:
         return asked_in if context_place is None else {**asked_in, "context_place": context_place}
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStatus:
-    """How far the index is: vectors are missing while `vectors` is below `texts`.
-
-    `generation` answers; `building` is the one that will, once it has as many vectors (`built`) as there are texts.
-    The stamps say how their vectors are made.
-    """
-
-    documents: int
-    texts: int
-    vectors: int
-    generation: int | None
-    building: int | None = None
-    built: int = 0
-    stamp: Stamp | None = None
-    building_stamp: Stamp | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether every text has its vector."""
-        return self.generation is not None and self.vectors >= self.texts
-
-
-class HomeIndex:
+class HomeIndex(IndexedDocuments):
     """One home's documents with everything that answers a query about them."""
 
     def __init__(self, store: IndexStore, *, learns: bool = True) -> None:
         """Take over an open store and read its documents. `learns`: answers teach, and what they taught counts."""
-        self._store = store
+        super().__init__(store)
         self._learns = learns
-        # Read when it is needed.
+        # Each made when it is needed.
         self._learned: LearnedRequests | None = None
-        self._documents: dict[Key, Document] = {document.key: document for document in store.documents()}
-        # Made when it is needed, and kept in step from then on.
         self._known: KnowledgeIndex | None = None
-        # The generations that are searched, by id: the active one, and those that are compared with it.
-        self._dense: dict[int, DenseIndex] = {}
         self._matcher: Matcher | None = None
-        # Of the entities, by registry id; made like the matcher when it is needed.
+        # Of the entities, by registry id.
         self._entity_ids: dict[str, str] | None = None
 
     @classmethod
@@ -139,119 +98,14 @@ class HomeIndex:
         languages()
         return cls(IndexStore.open(path), learns=learns)
 
-    def close(self) -> None:
-        """Close the database."""
-        self._store.close()
-
-    def hold(self) -> None:
-        """Complete the file and keep it still until `release`; what writes raises HeldError. Raises StoreError."""
-        self._store.hold()
-
-    def lend(self) -> None:
-        """Leave writing to another connection until `release`; what writes raises HeldError."""
-        self._store.lend()
-
-    def release(self) -> None:
-        """Let the file be written again."""
-        self._store.release()
-
-    @property
-    def damage(self) -> Damage | None:
-        """What was wrong with the database when it was opened, unless nothing was."""
-        return self._store.damage
-
-    def status(self) -> IndexStatus:
-        """Count what there is, and how far the active generation is, and the one that is being built."""
-        generations = {generation.state: generation for generation in self._store.generations()}
-        active, building = (generations.get(state) for state in (GenerationState.ACTIVE, GenerationState.BUILDING))
-        if active is None:
-            texts = {text for document in self._documents.values() for text in document.views}
-            counts = Counts(len(self._documents), len(texts), 0)
-        else:
-            counts = self._store.counts(active.id)
-        return IndexStatus(
-            counts.documents,
-            counts.texts,
-            counts.vectors,
-            generation=active.id if active else None,
-            building=building.id if building else None,
-            built=self._store.counts(building.id).vectors if building else 0,
-            stamp=active.stamp if active else None,
-            building_stamp=building.stamp if building else None,
-        )
-
-    def active(self) -> Generation | None:
-        """Return the generation that answers, if there is one yet."""
-        return self._store.active()
-
-    def retired(self) -> Generation | None:
-        """Return the generation that answered before, if it is there still."""
-        kept = self._store.generations()
-        return next((generation for generation in kept if generation.state is GenerationState.RETIRED), None)
-
-    def forget_retired(self) -> None:
-        """Give up the memory of the generation that answered before; it stays in the database."""
-        if (retired := self.retired()) is not None:
-            self._dense.pop(retired.id, None)
-
-    def active_of(self, stamp: Stamp) -> Generation | None:
-        """Return the generation that answers if its vectors are made like those of this stamp."""
-        active = self._store.active()
-        return active if active is not None and active.stamp.makes_vectors_of(stamp) else None
-
-    def prepare(self, stamp: Stamp) -> Generation:
-        """Return the generation of this stamp: the active one, or one that is built beside it until it is complete."""
-        return self._store.prepare(stamp)
-
-    def give_up(self, generation_id: int) -> None:
-        """Remove a generation that is not the one that answers."""
-        self._store.discard(generation_id)
-        self._forget_removed()
-
-    def background(self, generation_id: int, sentences: Sequence[str]) -> Encoded | None:
-        """Return what was kept of these sentences."""
-        return stored_texts.background(self._store, generation_id, sentences)
-
-    def use(self, generation: Generation, sentences: Sequence[str], background: Encoded) -> None:
-        """Search a generation by all that its model says of background sentences, which is kept."""
-        stored_texts.put_background(self._store, generation.id, sentences, background)
-        self._search(generation, background)
-
-    def sample(self, generation_id: int, count: int) -> dict[str, NDArray[np.float32]]:
-        """Return some texts of a generation with their vectors (dimension,), others each time."""
-        return self._store.sample(generation_id, count, secrets.randbits(32))
-
-    def swap(self, generation_id: int, refused: Collection[str]) -> Generation:
-        """Let a generation answer that is complete but for these texts; raises IncompleteGenerationError."""
-        generation = self._store.swap(generation_id, refused)
-        self._forget_removed()
-        return generation
-
-    def rollback(self) -> Generation:
-        """Let the former generation answer again; raises NoPreviousGenerationError."""
-        return self._store.rollback()
-
     def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
         """Hold exactly these documents of these kinds; tell whether that changed anything."""
-        changed = self._take_in(self._store.reconcile(kinds, documents), documents)
+        changed = self._reconcile(kinds, documents)
         # Now, rather than when somebody waits for an answer: a language's sentences alone take half a second, and so do
         # 4,000 pieces of knowledge.
         self._current_matcher()
         self._current_knowledge()
         return changed
-
-    def update(self, documents: Sequence[Document], removed_entities: Sequence[str]) -> bool:
-        """Add or change documents and remove entities; tell whether that changed anything."""
-        written = self._take_in(self._store.upsert(documents), documents)
-        return self._take_in(self._store.remove(KIND_ENTITY, removed_entities), ()) or written
-
-    def read_again(self, keys: Iterable[Key]) -> None:
-        """Take in documents that were written, maybe by another connection, with the vectors that their texts have."""
-        written = {document.key: document for document in self._store.find(keys)}
-        self._documents |= written
-        self._learned = None
-        self._know(written)
-        self._place(written, list(self._dense))
 
     def knowledge(self) -> list[Knowledge]:
         """Give all knowledge that there is."""
@@ -274,9 +128,15 @@ class HomeIndex:
         self._take_in(changes, self._store.find([row.key]))
         return row.key[1]
 
+    def success_of(self, knowledge_type: str) -> dict[Key, float]:
+        """Tell how well what there is of a type has served by now, as far as anybody has said so."""
+        now, ratings = datetime.now(UTC), self._store.ratings()
+        keys = (key for key, one in self._known_documents() if one.knowledge_type == knowledge_type)
+        return {key: ratings[key].at(now).score for key in keys if key in ratings}
+
     def judge(self, source_id: str, outcome: float) -> Rating | None:
         """Say how well something served, from 0 (failure) to 1 (success); None when there is nothing of this id."""
-        key = next((key for key in self._documents if key[1] == source_id and key[0] not in _OF_THE_HOUSE), None)
+        key = next((key for key, _ in self._known_documents() if key[1] == source_id), None)
         return None if key is None else self._judge(key, outcome)
 
     def judge_lesson(self, lesson: Lesson, outcome: float) -> tuple[str, Rating] | None:
@@ -305,6 +165,31 @@ class HomeIndex:
         names = (strings_of(one, "names") for one in self._of_the_house(query.limits.permits)) if query.expand else ()
         return self._current_knowledge().search(query, said, datetime.now(UTC), names)
 
+    def near_knowledge(
+        self, queries: Sequence[Encoded], generation_id: int | None, knowledge_type: str, like: str
+    ) -> tuple[list[dict[Key, float]], dict[tuple[Key, str], float]]:
+        """Tell how near queries, each encoded alone, are to all knowledge of a type; and so of all entities of a kind.
+
+        In deviations above the others of the type, by key; for the documents `like` it by their entity id, too. Empty
+        while the generation is not searched; what has no vector yet is left out.
+        """
+        keys = [key for key, one in self._known_documents() if one.knowledge_type == knowledge_type]
+        dense = None if generation_id is None else self._dense.get(generation_id)
+        if dense is None or not keys:
+            return [{} for _ in queries], {}
+        names = [knowledge_name(key) for key in keys]
+
+        def near(query: Encoded) -> dict[Key, float]:
+            found = dense.said_of(query).near(names).tolist()
+            return {key: value for key, value in zip(keys, found, strict=True) if not math.isnan(value)}
+
+        others = {entity_id_of(one): key for key, one in self._known_documents() if key[0] == like}
+        vectors = {other: vector for other, key in others.items() if (vector := dense.vector_of(key)) is not None}
+        alike = {
+            (key, other): value for other, one in vectors.items() for key, value in near(Encoded(one[None])).items()
+        }
+        return [near(query) for query in queries], alike
+
     def remove_knowledge(self, selection: Selection, most: int | None) -> int:
         """Remove what is selected, and tell how much; raises TooManySelectedError when that is more than `most`."""
         changes = self._store.remove_knowledge(selection, most)
@@ -319,45 +204,6 @@ class HomeIndex:
         changes = self._store.keep_knowledge(row, LEARNED, MAX_LEARNED)
         self._take_in(changes, self._store.find([row.key]))
         return True
-
-    def missing_texts(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
-        """Give texts that have no vector in a generation yet, but for those that its model refuses."""
-        return self._store.missing_texts(generation_id, limit, refused)
-
-    def missing_heads(self, generation_id: int, limit: int, refused: Collection[str] = ()) -> list[str]:
-        """Give texts that have a vector alone though the generation's model says more; see missing_texts."""
-        return self._dense[generation_id].missing_heads(limit, refused) if generation_id in self._dense else []
-
-    def add_vectors(self, generation_id: int, texts: Sequence[str], vectors: Encoded) -> None:
-        """Keep what the model says of texts and search with it; for a generation that has gone it is dropped."""
-        if generation_id not in self._dense:
-            return
-        stored_texts.put_texts(self._store, generation_id, texts, vectors)
-        self._place_texts(texts, generation_id)
-
-    def take_over(self, generation_id: int, source_id: int) -> bool:
-        """Give a generation some of the vectors that another has of the same model; tell whether there may be more."""
-        if generation_id not in self._dense:
-            return False
-        texts = self._store.take_over(generation_id, source_id, _TEXTS_AT_ONCE)
-        self._place_texts(texts, generation_id)
-        return bool(texts)
-
-    def forget_vectors(self) -> None:
-        """Drop all vectors of the active generation, so that they are made anew; meanwhile names alone answer."""
-        active = self._store.active()
-        if active is None or (dense := self._dense.get(active.id)) is None:
-            return
-        self._store.clear_vectors(active.id)
-        self._search(active, dense.background)
-
-    def reclaim(self) -> bool:
-        """Give some of the space back that is not needed any more; tell whether there is more."""
-        return self._store.reclaim(_PAGES_AT_ONCE)
-
-    def prune(self) -> None:
-        """Give up vectors of texts that nothing in the home uses any more."""
-        self._store.prune()
 
     def match(
         self,
@@ -408,51 +254,12 @@ class HomeIndex:
             self._entity_ids = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
         return matcher, request, dense.evidence(query, self._entity_ids, visible)
 
-    def _take_in(self, changes: Changes, documents: Iterable[Document]) -> bool:
-        if not changes:
-            return False
-        self._learned = None
-        if any(kind in _OF_THE_HOUSE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
-            self._matcher = self._entity_ids = None
-        for kind, source_id in changes.removed:
-            self._documents.pop((kind, source_id), None)
-            for dense in self._dense.values():
-                dense.remove(kind, source_id)
-        written = {*changes.added, *changes.updated}
-        self._documents |= {document.key: document for document in documents if document.key in written}
-        if self._known is not None:
-            for key in changes.removed:
-                self._known.remove(key)
-        self._know(written)
-        self._place(written, list(self._dense))
-        return True
-
-    def _place(self, keys: Collection[Key], generation_ids: Iterable[int]) -> None:
-        """Bring the search matrices in step with the stored vectors of these documents."""
-        documents = [self._documents[key] for key in keys]
-        for generation_id in generation_ids:
-            self._dense[generation_id].place(documents)
-
-    def _place_texts(self, texts: Iterable[str], generation_id: int) -> None:
-        """Bring a search matrix in step with the stored vectors of all that uses one of these texts."""
-        known = set(texts)
-        changed = [key for key, document in self._documents.items() if not known.isdisjoint(document.views)]
-        self._place(changed, [generation_id])
-
-    def _forget_removed(self) -> None:
-        """Give up the memory of generations that are gone."""
-        there = {generation.id for generation in self._store.generations()}
-        self._dense = {number: dense for number, dense in self._dense.items() if number in there}
-
     def _learned_in(self, asked_in: Mapping[str, JsonValue]) -> tuple[Learned, ...]:
         if not self._learns:
             return ()
         if self._learned is None:
             self._learned = LearnedRequests.read(self._store)
         return self._learned.made_in(asked_in)
-
-    def _search(self, generation: Generation, background: Encoded) -> None:
-        self._dense[generation.id] = DenseIndex(self._store, generation, background, self._documents.values())
 
     def _current_matcher(self) -> Matcher:
         if self._matcher is None:
@@ -478,7 +285,7 @@ class HomeIndex:
         """Let what was written be found."""
         if self._known is None:
             return
-        written = [key for key in keys if key[0] not in _OF_THE_HOUSE]
+        written = [key for key in keys if key[0] not in OF_THE_HOUSE]
         ratings = self._store.ratings() if len(written) > _ASKED_ONE_BY_ONE else None
         for key in written:
             self._known.put(self._documents[key])
@@ -488,9 +295,13 @@ class HomeIndex:
 
     def _current_knowledge(self) -> KnowledgeIndex:
         if self._known is None:
-            documents = (document for key, document in self._documents.items() if key[0] not in _OF_THE_HOUSE)
+            documents = (document for _, document in self._known_documents())
             self._known = KnowledgeIndex(documents, self._store.ratings())
         return self._known
+
+    def _known_documents(self) -> Iterator[tuple[Key, Document]]:
+        """Give what is no part of the house."""
+        return ((key, document) for key, document in self._documents.items() if key[0] not in OF_THE_HOUSE)
 
     def _of_the_house(self, permits: Callable[[str], bool] | None) -> Iterator[Document]:
         """Give what things and places there are, as far as the caller may know of them."""
@@ -499,8 +310,15 @@ class HomeIndex:
                 if permits is None or kind != KIND_ENTITY or permits(entity_id_of(document)):
                     yield document
 
-    def _of_kind(self, kind: str) -> Iterator[Document]:
-        return (document for document in self._documents.values() if document.kind == kind)
+    @override
+    def _changed(self, changes: Changes) -> None:
+        self._learned = None
+        if any(kind in OF_THE_HOUSE for kind, _ in (*changes.added, *changes.updated, *changes.removed)):
+            self._matcher = self._entity_ids = None
+        if self._known is not None:
+            for key in changes.removed:
+                self._known.remove(key)
+        self._know([*changes.added, *changes.updated])
 
 
 def _one_of(value: object, wanted: Collection[str]) -> bool:

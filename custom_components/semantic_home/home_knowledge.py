@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .home_index import HomeIndex
-from .index import ImportCounts, Knowledge, Page, Rating, Selection, StoreError
+from .index import ImportCounts, Key, Knowledge, Page, Rating, Selection, StoreError
 from .index_thread import IndexThread
 from .learned_requests import Lesson
 
@@ -66,6 +66,10 @@ class HomeKnowledge:
         source_id = await self._index.async_ask(HomeIndex.change_knowledge, source_id, changed)
         await self._changed()
         return source_id
+
+    async def async_success(self, knowledge_type: str) -> dict[Key, float]:
+        """Tell how well what there is of a type has served, as far as anybody has said so."""
+        return await self._index.async_ask(HomeIndex.success_of, knowledge_type)
 
     async def async_judge(self, source_id: str, outcome: float) -> Rating | None:
         """Say how well something served, from 0 (failure) to 1 (success); None when there is nothing of this id."""

@@ -30,6 +30,9 @@ WORTH_OF_SUCCESS = 0.1
 READ_AGAIN = 50
 """So many of the first ones are read again."""
 
+SHIPPED = "library"
+"""The source of what comes with the integration."""
+
 _MOST_DEVIATIONS = 8.0
 # So alike a word of a text is the one of the query.
 _IS_THERE = 0.8
@@ -100,6 +103,8 @@ class KnowledgeIndex:
     def __init__(self, documents: Iterable[Document], ratings: Mapping[Key, Rating]) -> None:
         """Take what there is, and how well it has served."""
         self._documents: dict[str, Document] = {}
+        # Known to the integration, not to the household.
+        self._shipped: set[str] = set()
         # Of what was judged; most of what there is never was.
         self._ratings: dict[str, Rating] = {}
         for key, rating in ratings.items():
@@ -111,9 +116,9 @@ class KnowledgeIndex:
     def put(self, document: Document) -> None:
         """Keep a document in place of what it was."""
         name = knowledge_name(document.key)
-        # The last one from now on, as in the other indexes.
-        self._documents.pop(name, None)
         self._documents[name] = document
+        if document.metadata.get("source") == SHIPPED:
+            self._shipped.add(name)
         self._letters.put(name, document.views)
         self._concepts.put(name, document.views)
 
@@ -121,6 +126,7 @@ class KnowledgeIndex:
         """Forget a document; does nothing when it is not there."""
         name = knowledge_name(key)
         self._documents.pop(name, None)
+        self._shipped.discard(name)
         self._ratings.pop(name, None)
         self._letters.remove(name)
         self._concepts.remove(name)
@@ -140,32 +146,38 @@ class KnowledgeIndex:
         self, query: KnowledgeQuery, said: Said | None, now: datetime, names: Iterable[Sequence[str]] = ()
     ) -> KnowledgeFindings:
         """Look for what is admitted; `said` is None when no model answers, `names` are those of the home's things."""
-        search = _Search(query, said, self._documents, self._letters, self._concepts)
-        if not search.ids:
+        ids = self._admitted(query.limits)
+        if not ids:
             return KnowledgeFindings((), 0)
+        search = _Search(query.text, ids, said, self._documents, (self._letters, self._concepts))
         if query.expand:
             search.expand(names)
         findings = search.findings(again=query.rerank)
-        confidence = self._rated(search.ids, probability(findings), now)
+        confidence = self._rated(ids, probability(findings), now)
         order = _best(confidence, max(query.limit, READ_AGAIN))
         if query.rerank:
             first = order[:READ_AGAIN].copy()
             again = {name: values[first] for name, values in findings.items()} | {"words": search.words_in(first)}
-            confidence[first] = self._rated([search.ids[row] for row in first], probability(again), now)
+            confidence[first] = self._rated([ids[row] for row in first], probability(again), now)
             order[:READ_AGAIN] = first[np.argsort(-confidence[first], kind="stable")]
-            findings["words"] = np.full(len(search.ids), np.nan)
+            findings["words"] = np.full(len(ids), np.nan)
             findings["words"][first] = again["words"]
         found = [
             FoundKnowledge(
-                self._documents[search.ids[row]],
+                self._documents[ids[row]],
                 float(confidence[row]),
                 {name: float(values[row]) for name, values in findings.items() if not np.isnan(values[row])},
-                self._success(search.ids[row], now),
+                self._success(ids[row], now),
             )
             for row in order[: query.limit].tolist()
             if confidence[row] >= query.min_confidence
         ]
-        return KnowledgeFindings(tuple(found), len(search.ids), search.added)
+        return KnowledgeFindings(tuple(found), len(ids), search.added)
+
+    def _admitted(self, limits: KnowledgeFilter) -> list[str]:
+        """Give what may be answered; of what ships only what is asked for by its type."""
+        names = limits.select(self._documents)
+        return names if limits.types else [name for name in names if name not in self._shipped]
 
     def _rated(self, names: Sequence[str], probable: Floats, now: datetime) -> Floats:
         """Let how well something has served count: at most a tenth of what else speaks for it."""
@@ -189,21 +201,18 @@ class _Search:
 
     def __init__(
         self,
-        query: KnowledgeQuery,
+        text: str,
+        ids: list[str],
         said: Said | None,
         documents: Mapping[str, Document],
-        letters: TextIndex,
-        concepts: TextIndex,
+        indexes: tuple[TextIndex, TextIndex],
     ) -> None:
         self._said = said
         self._documents = documents
-        self._letters = letters
-        self._concepts = concepts
-        self.ids = query.limits.select(documents)
-        # The indexes have all of them in the same order.
-        self._only = None if query.limits.admits_all else self.ids
-        self._whole = f" {fold(query.text)} "
-        self._named = {frozenset({concept}): 1.0 for concept in sorted(concepts_of(query.text))}
+        self._letters, self._concepts = indexes
+        self.ids = ids
+        self._whole = f" {fold(text)} "
+        self._named = {frozenset({concept}): 1.0 for concept in sorted(concepts_of(text))}
         self._words = dict.fromkeys(self._whole.split(), 1.0)
         self._like: list[str] = []
         self._echo: dict[str, float] = {}
@@ -229,7 +238,7 @@ class _Search:
 
     def findings(self, *, again: bool = False) -> dict[str, Floats]:
         """Say what is found about each; `again`: the model compares the nearest token by token, if it can."""
-        found = {"lexical": self._shared(self._words), "concepts": self._concepts.scores(self._named, self._only)}
+        found = {"lexical": self._shared(self._words), "concepts": self._concepts.scores(self._named, self.ids)}
         if self._said is not None:
             found["dense"] = _counted(self._said.near(self.ids, again=again))
         if self._like:
@@ -252,7 +261,7 @@ class _Search:
         return share
 
     def _shared(self, words: Mapping[str, float]) -> Floats:
-        return self._letters.scores(words_of(words), self._only)
+        return self._letters.scores(words_of(words), self.ids)
 
 
 def _best(values: Floats, count: int) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from homeassistant.core import HomeAssistant
 from .asked_generation import AskedGeneration, QueryVector
 from .engine import Encoded, EncoderBusyError, EncoderError
 from .home_index import HomeIndex
-from .index import UnknownGenerationError
+from .index import Key, UnknownGenerationError
 from .index_thread import IndexThread
 from .knowledge_index import KnowledgeFindings, KnowledgeQuery
 from .reranking import rerank
@@ -41,33 +41,34 @@ type EncodeQuery = Callable[[str], Awaitable[QueryVector | None]]
 type EncodeTexts = Callable[[Sequence[str]], Awaitable[Encoded]]
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The model that answers: what encodes a query, and texts; its generation, and what to call when that has gone."""
+
+    query: EncodeQuery
+    texts: EncodeTexts
+    generation: Callable[[], int | None]
+    refresh: Callable[[], Awaitable[None]]
+
+
 class KnowledgeSearch:
     """Asks the index what the household knows. Its methods raise EncoderBusyError, StoreError."""
 
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        index: IndexThread,
-        encode: EncodeQuery,
-        read: EncodeTexts,
-        changed: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Take the index, what encodes a query and texts, and what is to be done when the generation has changed."""
+    def __init__(self, hass: HomeAssistant, index: IndexThread, answering: Answering) -> None:
+        """Take the index, and the model that answers."""
         self._hass = hass
         self._index = index
-        self._encode = encode
-        self._read = read
-        self._changed = changed
+        self._answering = answering
 
     async def async_search(self, query: KnowledgeQuery) -> KnowledgeAnswer:
         """Search with the model that answers, or by letters alone while none does."""
         started = time.monotonic()
-        said = await self._encode(query.text)
+        said = await self._answering.query(query.text)
         try:
             return await self._search(query, said, started, degraded=said is None)
         except UnknownGenerationError:
             # It has given way to the next one since the query was encoded.
-            await self._changed()
+            await self._answering.refresh()
             return await self.async_search(query)
 
     async def async_search_with(self, asked: AskedGeneration, query: KnowledgeQuery) -> KnowledgeAnswer:
@@ -75,13 +76,27 @@ class KnowledgeSearch:
         started = time.monotonic()
         return await self._search(query, await asked.async_query(query.text), started, degraded=not asked.complete)
 
+    async def async_near(
+        self, texts: Sequence[str], knowledge_type: str, like: str
+    ) -> tuple[list[dict[Key, float]], dict[tuple[Key, str], float]]:
+        """Tell how near texts are to all knowledge of a type, and so of all entities of a kind that it may be like.
+
+        See HomeIndex.near_knowledge; texts are near to nothing while no model answers.
+        """
+        said = [one for text in texts if (one := await self._answering.query(text)) is not None]
+        generation = said[0].generation if said else self._answering.generation()
+        if len(said) < len(texts) or any(one.generation != generation for one in said):
+            return [{} for _ in texts], {}
+        queries = [one.encoded for one in said]
+        return await self._index.async_ask(HomeIndex.near_knowledge, queries, generation, knowledge_type, like)
+
     async def async_rerank(self, query: str, texts: Sequence[str]) -> Reranked:
         """Rank texts that somebody else has found."""
-        said = await self._encode(query)
+        said = await self._answering.query(query)
         of_texts = None
         if said is not None:
             try:
-                of_texts = await self._read(texts)
+                of_texts = await self._answering.texts(texts)
             except EncoderBusyError:
                 raise
             except EncoderError:

@@ -10,8 +10,8 @@ from homeassistant.core import HomeAssistant, callback
 from .const import CHANGE_AUTOMATIC, CHANGE_ON_INSTALL, CONF_CONFIRMED, CONF_MODEL_CHANGE
 from .embedding import stamp_of
 from .engine import EncoderError, ModelFilesError, ModelFolder, load_catalog, revision_of_server
-from .home_index import IndexStatus
 from .index import Stamp
+from .indexed_documents import IndexStatus
 from .model_choice import ModelChoice
 from .model_store import async_get_store
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
-from .home_index import IndexStatus
+from .indexed_documents import IndexStatus
 
 # Long enough for two rounds of texts of the largest model on the slowest machine.
 WINDOW_SECONDS = 180.0

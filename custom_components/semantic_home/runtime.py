@@ -25,6 +25,7 @@ from .asked_generation import (
 from .automation_sync import AutomationSync
 from .clarifications import Clarifications
 from .const import CONF_CAUTION, CONF_MODEL, CONF_REMEMBER_QUERIES, CONF_SCOPE, DOMAIN, MAX_COMPARED, SCOPE_EXPOSED
+from .describe import OF_THE_HOUSE
 from .describe_automations import AUTOMATION_KINDS
 from .embedding import EmbeddingLine
 from .engine import (
@@ -37,7 +38,7 @@ from .engine import (
     QueryKey,
     Role,
 )
-from .home_index import EntityFilter, HomeIndex, IndexStatus
+from .home_index import EntityFilter, HomeIndex
 from .home_knowledge import HomeKnowledge
 from .index import (
     Document,
@@ -50,7 +51,8 @@ from .index import (
 )
 from .index_damage import async_report_damage
 from .index_thread import IndexThread
-from .knowledge_search import KnowledgeSearch
+from .indexed_documents import IndexStatus
+from .knowledge_search import Answering, KnowledgeSearch
 from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
@@ -60,7 +62,8 @@ from .previous_model import PreviousModel
 from .progress import Progress, ProgressMeter
 from .recent_queries import RecentQueries
 from .recent_results import RecentResults
-from .sync import HOME_KINDS, HomeSync
+from .suggestions import HomeSuggestions
+from .sync import HomeSync
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -95,14 +98,19 @@ class SemanticHome:
         self._meter = ProgressMeter()
         self._status = IndexStatus(0, 0, 0, None)
         # What of the home has not been read since the start.
-        self._unread_kinds = {*HOME_KINDS, *AUTOMATION_KINDS}
+        self._unread_kinds = {*OF_THE_HOUSE, *AUTOMATION_KINDS}
         self._queries = QueryCache()
         self.recent_queries = RecentQueries(MAX_COMPARED if entry.options.get(CONF_REMEMBER_QUERIES, False) else 0)
         """What the user lets be remembered of what was asked."""
         self.knowledge = HomeKnowledge(hass, entry, self.index, self._index_changed)
         """What the household knows."""
-        self.search = KnowledgeSearch(hass, self.index, self._encode_query, self._encode_texts, self._read_status)
+        answering = Answering(
+            self._encode_query, self._encode_texts, lambda: self._status.generation, self._read_status
+        )
+        self.search = KnowledgeSearch(hass, self.index, answering)
         """Looks for what the household knows."""
+        self.suggestions = HomeSuggestions(hass, entry, self.knowledge, self.search)
+        """What automations it could have."""
         self.results = RecentResults()
         """What requests were taken to mean lately."""
         self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)

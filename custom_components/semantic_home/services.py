@@ -35,6 +35,7 @@ from .service_calls import (
     home_of,
     place_of_device,
 )
+from .suggestion_services import async_setup_suggestion_services
 
 ATTR_CAUTION: Final = "caution"
 ATTR_EXPLAIN: Final = "explain"
@@ -99,6 +100,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_clarify_services(hass)
     async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
+    async_setup_suggestion_services(hass)
     async_setup_knowledge_writing_services(hass)
     async_setup_knowledge_search_services(hass)
 

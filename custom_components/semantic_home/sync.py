@@ -13,13 +13,11 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er
 
 from .const import DOMAIN, SCOPE_ALL
-from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, KindNames, describe_areas, describe_entity
+from .describe import OF_THE_HOUSE, KindNames, describe_areas, describe_entity
 from .index import Document
 from .registry_sync import DocumentSink, RegistrySync
 
 _LOGGER = logging.getLogger(__name__)
-
-HOME_KINDS = (KIND_ENTITY, KIND_AREA, KIND_FLOOR)
 
 _AT_ONCE = 100
 _ASSISTANT = "conversation"
@@ -59,7 +57,7 @@ class HomeSync(RegistrySync):
                 # A thousand entities in one go would hold up the event loop; what changes meanwhile is marked.
                 await asyncio.sleep(0)
         self._source_ids = {entity_id: document.source_id for entity_id, document in documents.items()}
-        await self._sink.async_reconcile(HOME_KINDS, [*documents.values(), *describe_areas(self._hass)])
+        await self._sink.async_reconcile(OF_THE_HOUSE, [*documents.values(), *describe_areas(self._hass)])
 
     async def _update(self, entity_ids: Iterable[str]) -> None:
         dirty = sorted(entity_ids)
@@ -84,16 +82,22 @@ class HomeSync(RegistrySync):
         return await KindNames.async_load(self._hass, {state.domain for state in states})
 
     def _includes(self, state: State) -> bool:
-        entry = er.async_get(self._hass).async_get(state.entity_id)
-        if entry is not None and entry.platform == DOMAIN:
-            # What the integration tells of itself is no part of the house.
-            return False
-        if self._scope == SCOPE_ALL:
-            return entry is None or not entry.hidden
-        return async_should_expose(self._hass, _ASSISTANT, state.entity_id)
+        return includes(self._hass, state, self._scope)
 
     @override
     @callback
     def _entities_changed(self, *entity_ids: str) -> None:
         self._dirty_entities.update(entity_ids)
         self._schedule()
+
+
+@callback
+def includes(hass: HomeAssistant, state: State, scope: str) -> bool:
+    """Tell whether an entity belongs to the home that is known, which is all of it or what is exposed."""
+    entry = er.async_get(hass).async_get(state.entity_id)
+    if entry is not None and entry.platform == DOMAIN:
+        # What the integration tells of itself is no part of the house.
+        return False
+    if scope == SCOPE_ALL:
+        return entry is None or not entry.hidden
+    return async_should_expose(hass, _ASSISTANT, state.entity_id)

@@ -55,7 +55,8 @@ class TextIndex:
     def __init__(self, terms_of: Callable[[str], Terms] = letters_of) -> None:
         """Begin without texts; `terms_of` takes them apart."""
         self._terms_of = terms_of
-        self._in_order: NDArray[np.intp] | None = None
+        self._asked: list[str] | None = None
+        self._answered = np.zeros(0, np.intp)
         self._begin()
 
     def put(self, name: str, texts: Iterable[str]) -> None:
@@ -70,7 +71,7 @@ class TextIndex:
         # Its row goes on scoring, for nobody.
         self._terms[row] = frozenset()
         self._removed += 1
-        self._in_order = None
+        self._asked = None
         if self._removed > max(len(self._rows), _FEW):
             self._write_anew()
 
@@ -79,7 +80,7 @@ class TextIndex:
 
         A word is the set of its terms.
         """
-        rows = self._all_rows() if names is None else np.fromiter(map(self._rows.__getitem__, names), np.intp)
+        rows = self._rows_of(list(self._rows) if names is None else names)
         scores, most = np.zeros(len(rows)), 0.0
         for terms, weight in said.items():
             there = np.maximum(self._shares(terms)[rows] - _BY_CHANCE, 0.0) / (1 - _BY_CHANCE)
@@ -114,10 +115,12 @@ class TextIndex:
     def _rarity(self, term: str) -> float:
         return math.log(1 + len(self._terms) / (1 + len(self._postings.get(term, ()))))
 
-    def _all_rows(self) -> NDArray[np.intp]:
-        if self._in_order is None:
-            self._in_order = np.fromiter(self._rows.values(), np.intp, len(self._rows))
-        return self._in_order
+    def _rows_of(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Give the rows of these names; those that were asked for last are known still."""
+        if self._asked != names:
+            self._asked = list(names)
+            self._answered = np.fromiter(map(self._rows.__getitem__, names), np.intp, len(names))
+        return self._answered
 
     def _begin(self) -> None:
         self._rows: dict[str, int] = {}
@@ -125,13 +128,13 @@ class TextIndex:
         self._postings: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
         self._lengths = array("d")
         self._removed = 0
-        self._in_order = None
+        self._asked = None
 
     def _append(self, name: str, terms: Terms) -> None:
         row = self._rows[name] = len(self._terms)
         self._terms.append(terms)
         self._lengths.append(len(terms))
-        self._in_order = None
+        self._asked = None
         for term in terms:
             self._postings[term].append(row)
 

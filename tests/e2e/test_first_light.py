@@ -130,6 +130,50 @@ async def test_bad_input_is_explained(client: Client, data: JsonObject, said: st
     assert over_websocket.value.error["translation_key"] == key
 
 
+async def test_home_assistant_accepts_what_is_suggested(client: Client):
+    response = await client.action(DOMAIN, "suggest_automations", {"limit": 50})
+    titles = [suggestion["title"] for suggestion in response["suggestions"]]
+    assert len(titles) >= 5
+    async with client.websocket() as socket:
+        for suggestion in response["suggestions"]:
+            parts = {part: suggestion["automation"][part] for part in ("triggers", "conditions", "actions")}
+            checked = await socket.command("validate_config", **parts)
+            assert checked == {part: {"valid": True, "error": None} for part in parts}, suggestion["title"]
+        assert not [
+            state for state in await socket.command("get_states") if state["entity_id"].startswith("automation.")
+        ]
+    [bedroom, *_] = (await client.action(DOMAIN, "find_patterns", {"query": "wake me up with light"}))["patterns"]
+    assert (bedroom["id"], bedroom["area_id"], bedroom["complete"]) == ("wake_up_light", "bedroom", True)
+
+
+async def test_knowledge_is_kept_found_judged_and_removed(client: Client):
+    notes = ("The guest wifi password is on the fridge", "The bins are emptied on Tuesday")
+    ids = [(await client.action(DOMAIN, "add_knowledge", {"text": text}))["id"] for text in notes]
+    query = {"query": "how do visitors get onto the internet", "types": ["note"]}
+    found = await eventually(
+        lambda: client.action(DOMAIN, "search_knowledge", query),
+        lambda found: all(result["scores"]["dense"] is not None for result in found["results"]),
+    )
+    assert [result["id"] for result in found["results"]] == ids
+    assert (await client.action(DOMAIN, "search_knowledge", query | {"rerank": True}))["results"][0]["id"] == ids[0]
+    for _ in range(3):
+        rated = await client.action(DOMAIN, "rate", {"id": ids[1], "outcome": "success"})
+    assert rated["success_score"] == pytest.approx(5 / 7, abs=0.01)
+    ranked = await client.action(
+        DOMAIN, "rerank", {"query": "garbage collection", "candidates": [{"id": one, "text": one} for one in notes]}
+    )
+    assert ranked["results"][0]["text"] == notes[1]
+    listed = await client.action(DOMAIN, "list_knowledge", {"types": ["note"]})
+    assert {row["id"]: row["success_score"] for row in listed["knowledge"]} == {
+        ids[0]: 0.5,
+        ids[1]: pytest.approx(5 / 7),
+    }
+    with pytest.raises(RefusedError, match="2 pieces"):
+        await client.action(DOMAIN, "delete_knowledge", {"types": ["note"]})
+    assert await client.action(DOMAIN, "delete_knowledge", {"types": ["note"], "confirm": True}) == {"count": 2}
+    assert (await client.action(DOMAIN, "search_knowledge", query))["results"] == []
+
+
 async def test_embeddings_are_unit_vectors(client: Client):
     response = await client.action(DOMAIN, "generate_embeddings", {"texts": ["couch", "sofa", "tax return"]})
     assert (response["dimension"], response["model"]) == (384, semantic_home.MODEL)

@@ -112,7 +112,8 @@ class VectorIndex:
         """Score the documents of a kind, or those allowed of them: source ids, and the best cosine of each (n,).
 
         The query is (dimension,) float32, L2-normalised; raises ValueError when its shape is another or a
-        component is not finite. Only documents that have vectors appear, in the same order until one comes or goes.
+        component is not finite. Only documents that have vectors appear: all in the same order until one comes or goes,
+        those allowed in theirs.
         """
         vector = self._query(query)
         if kind not in self._kinds:
@@ -248,9 +249,8 @@ class _Kind:
         return best
 
     def slots_of(self, source_ids: Collection[str]) -> NDArray[np.intp]:
-        """Return the slots of those of the documents that are here."""
-        known = self._slots.keys() & source_ids
-        return np.fromiter((self._slots[source_id] for source_id in known), np.intp, len(known))
+        """Return the slots of those of the documents that are here, in their order."""
+        return np.fromiter((self._slots[source_id] for source_id in source_ids if source_id in self._slots), np.intp)
 
     def _new_row(self, slot: int) -> int:
         if self._used == len(self._owners):
