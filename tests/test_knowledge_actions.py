@@ -1,25 +1,31 @@
 """What the household knows is added, found, changed, judged and ranked through the actions, on a real index."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+import voluptuous as vol
 
 from homeassistant.auth.models import Group
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
+from homeassistant.helpers.json import json_bytes
 from homeassistant.setup import async_setup_component
 
 from custom_components.semantic_home.const import CONF_ENGINE, CONF_FOLDER, CONF_MODEL, DOMAIN
 
 from .conftest import MINILM
 from .house import Home, async_let_sync, async_set_up, async_wait_complete
-from .test_knowledge_services import call
+from .test_knowledge_services import call, config_file
 from .test_learning import BEDROOM, LAMP, LIVING, import_rows, learnt, meant
 
 WIFI = "The guest wifi password is on the fridge"
 ROOM = "Anna's room is the attic"
+# What UTF-8 cannot hold, and what is deeper than JSON is read.
+HALF = "\ud800"
+DEEP = json.loads("[" * 300 + "]" * 300)
 BINS = "The paper bin is emptied every second Tuesday"
 
 
@@ -74,7 +80,15 @@ async def test_what_is_added_twice_is_one_piece(hass: HomeAssistant) -> None:
     assert other["added"] and other["id"] != first["id"]
     rows = (await call(hass, "list", types="note"))["knowledge"]
     assert [(row["id"], row["text"], row["success_score"]) for row in rows] == [(first["id"], WIFI, 0.5)]
-    assert rows[0]["metadata"] == {"source": "user", "who": "everybody"}
+    assert rows[0]["metadata"] == {"source": "user", "who": "everybody", "language": "en"}
+    await act(hass, "add_knowledge", text=WIFI)
+    assert (await call(hass, "list", types="note"))["knowledge"][0]["metadata"] == rows[0]["metadata"], (
+        "nothing is lost"
+    )
+    await act(hass, "add_knowledge", text=WIFI, metadata={"source": "library"})
+    assert await found(hass, WIFI, types="note") == await found(hass, WIFI, limit=1) == [WIFI], (
+        "it stays the user's own"
+    )
 
 
 async def test_found_by_meaning_and_by_letters(hass: HomeAssistant, minilm: MockConfigEntry) -> None:
@@ -206,6 +220,10 @@ async def test_candidates_from_elsewhere_are_ranked(hass: HomeAssistant, minilm:
         ("add_knowledge", {"text": "x", "metadata": {"a": "b" * 8000}}, "metadata_too_long"),
         ("add_knowledge", {"text": "x", "metadata": {"a": float("nan")}}, "metadata_not_json"),
         ("add_knowledge", {"text": "x", "metadata": {"a": {1, 2}}}, "metadata_not_json"),
+        ("add_knowledge", {"text": "x", "metadata": {1: 2}}, "metadata_not_json"),
+        ("add_knowledge", {"text": "x", "metadata": {"a": [HALF]}}, "metadata_not_json"),
+        ("add_knowledge", {"text": "x", "metadata": {"a": 2**64}}, "metadata_not_json"),
+        ("add_knowledge", {"text": "x", "metadata": {"a": DEEP}}, "metadata_not_json"),
         ("update_knowledge", {"id": "none"}, "unknown_knowledge"),
         ("rate", {"id": "none", "outcome": "success"}, "unknown_knowledge"),
         ("rate", {"result_id": "none", "outcome": "success"}, "unknown_result"),
@@ -215,6 +233,8 @@ async def test_candidates_from_elsewhere_are_ranked(hass: HomeAssistant, minilm:
         ("rerank", {"query": "x", "candidates": []}, "wrong_number_of_texts"),
         ("rerank", {"query": "x", "candidates": ["y"] * 201}, "wrong_number_of_texts"),
         ("rerank", {"query": "x", "candidates": [{"id": 1}]}, "bad_candidate"),
+        ("rerank", {"query": "x", "candidates": [{"id": 2**64, "text": "y"}]}, "bad_candidate"),
+        ("rerank", {"query": "x", "candidates": [HALF]}, "bad_candidate"),
     ],
 )
 async def test_bad_input_is_explained(hass: HomeAssistant, action: str, data: dict[str, Any], key: str) -> None:
@@ -222,6 +242,40 @@ async def test_bad_input_is_explained(hass: HomeAssistant, action: str, data: di
         await act(hass, action, **data)
     assert problem(err) == key
     assert (await call(hass, "list"))["total"] == 0
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(
+    ("action", "data"),
+    [
+        ("add_knowledge", {"text": HALF}),
+        ("add_knowledge", {"text": "x", "type": HALF}),
+        ("add_knowledge", {"text": "x", "language": HALF}),
+        ("add_knowledge", {"text": "x", "language": "l" * 65}),
+        ("update_knowledge", {"id": HALF, "text": "x"}),
+        ("rate", {"id": HALF, "outcome": "success"}),
+        ("list_knowledge", {"types": [HALF]}),
+        ("list_knowledge", {"source": HALF}),
+        ("list_knowledge", {"offset": 2**63}),
+        ("delete_knowledge", {"id": HALF}),
+        ("search_knowledge", {"query": HALF}),
+        ("find_patterns", {"query": HALF}),
+        ("suggest_automations", {"goal": HALF}),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_at_once(hass: HomeAssistant, action: str, data: dict[str, Any]) -> None:
+    with pytest.raises(vol.Invalid):
+        await act(hass, action, **data)
+    assert (await call(hass, "list"))["total"] == 0
+
+
+async def test_a_file_brings_nothing_that_cannot_be_shown(hass: HomeAssistant, letters: MockConfigEntry) -> None:
+    rows = [{"text": str(number), "metadata": {"a": value}} for number, value in enumerate((2**64, HALF, DEEP, 1))]
+    content = "".join(f"{json.dumps({'knowledge_type': 'note', **row})}\n" for row in rows)
+    config_file(hass, "rows.jsonl", content)
+    counts = await call(hass, "import", path="rows.jsonl")
+    assert (counts["added"], counts["skipped"]) == (1, 3)
+    json_bytes(await call(hass, "list"))
 
 
 @pytest.mark.usefixtures("letters")

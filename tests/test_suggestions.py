@@ -357,6 +357,7 @@ async def test_users_have_patterns_of_their_own(
     assert "Nonsense" not in [one["title"] for one in others], "what Home Assistant does not accept is not returned"
     assert REFUSED in caplog.text
     assert list(response["skipped"].values()) == ["automation is missing or no dict"]
+    assert (await respond(hass, "rate", id=first["pattern"], outcome="failure"))["success_score"] < 0.9
     await respond(hass, "rate", id=before[0]["pattern"], outcome="failure")
     after = await suggest(hass, goal="turn on the coffee machine on weekdays", limit=1)
     # A third is what one failure leaves, and success moves the score by a fifth at most, either way.

@@ -115,12 +115,13 @@ class HomeIndex(IndexedDocuments):
         """Give a part of the knowledge that is selected, the latest first."""
         return self._store.knowledge_page(selection, limit, offset)
 
-    def add_knowledge(self, row: Knowledge) -> tuple[str, bool]:
-        """Add a piece of knowledge or take over what is new of it; give its id, and whether it was unknown."""
-        known = row.key in self._documents
+    def add_knowledge(self, row: Knowledge, changed: Callable[[Knowledge], Knowledge]) -> tuple[str, bool]:
+        """Add a piece of knowledge or change the one that is there; give its id, and whether it was unknown."""
+        if row.key in self._documents:
+            return self.change_knowledge(row.key[1], changed), False
         self._store.import_knowledge([row])
         self.read_again([row.key])
-        return row.key[1], not known
+        return row.key[1], True
 
     def change_knowledge(self, source_id: str, changed: Callable[[Knowledge], Knowledge]) -> str:
         """Change a piece of knowledge and give its id from now on; raises as IndexStore.change_knowledge does."""

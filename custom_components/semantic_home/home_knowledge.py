@@ -47,13 +47,13 @@ class HomeKnowledge:
         """Give at most `limit` pieces of what is selected after the first `offset`, the latest first."""
         return await self._index.async_ask(HomeIndex.knowledge_page, selection, limit, offset)
 
-    async def async_add(self, row: Knowledge) -> tuple[str, bool]:
-        """Add a piece of knowledge, or what is new of one that is there; give its id, and whether it was unknown.
+    async def async_add(self, row: Knowledge, changed: Callable[[Knowledge], Knowledge]) -> tuple[str, bool]:
+        """Add a piece of knowledge, or change the one that is there; give its id, and whether it was unknown.
 
         Raises HeldError during a backup, as whatever changes something.
         """
         self._index.refuse_while_held()
-        added = await self._index.async_ask(HomeIndex.add_knowledge, row)
+        added = await self._index.async_ask(HomeIndex.add_knowledge, row, changed)
         await self._changed()
         return added
 

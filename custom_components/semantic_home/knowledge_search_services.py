@@ -10,7 +10,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .asked_generation import GenerationChoice
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH
-from .index import Document, JsonValue, StoreError
+from .index import Document, JsonValue, StoreError, check_json
 from .knowledge_filter import Condition, KnowledgeFilter, Operator
 from .knowledge_index import KnowledgeQuery
 from .knowledge_search import KnowledgeAnswer
@@ -20,6 +20,7 @@ from .service_calls import (
     FAILURES,
     GENERATION,
     STRINGS,
+    TEXT,
     async_failure,
     async_may_read,
     async_settled_home,
@@ -45,10 +46,10 @@ _MAX_FOUND = 100
 
 SEARCH_KNOWLEDGE_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_QUERY): cv.string,
+        vol.Required(ATTR_QUERY): TEXT,
         vol.Optional(ATTR_TYPES): STRINGS,
         vol.Optional(ATTR_METADATA): dict,
-        vol.Optional(ATTR_LANGUAGE): cv.string,
+        vol.Optional(ATTR_LANGUAGE): TEXT,
         vol.Optional(ATTR_LIMIT, default=10): vol.All(vol.Coerce(int), vol.Range(1, _MAX_FOUND)),
         vol.Optional(ATTR_MIN_CONFIDENCE, default=0.0): vol.All(vol.Coerce(float), vol.Range(0, 1)),
         vol.Optional(ATTR_EXPAND, default=False): cv.boolean,
@@ -58,7 +59,7 @@ SEARCH_KNOWLEDGE_SCHEMA = vol.Schema(
 )
 RERANK_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_QUERY): cv.string,
+        vol.Required(ATTR_QUERY): TEXT,
         vol.Required(ATTR_CANDIDATES): list,
         vol.Optional(ATTR_LIMIT): vol.All(vol.Coerce(int), vol.Range(1, MAX_CANDIDATES)),
     }
@@ -145,11 +146,19 @@ async def _async_rerank(call: ServiceCall) -> ServiceResponse:
 def _candidate(one: object, number: int) -> tuple[JsonValue, str]:
     """Give a candidate's id, if it has one, and its text: it is a text, or an object with `text` and `id`."""
     text, own_id = (one.get("text"), one.get("id")) if isinstance(one, dict) else (one, None)
-    if not isinstance(text, str) or not isinstance(own_id, str | int | None):
+    if not isinstance(text, str) or not isinstance(own_id, str | int | None) or not _is_whole([text, own_id]):
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="bad_candidate", translation_placeholders={"index": str(number)}
         )
     return own_id, checked_text(text, ATTR_CANDIDATES, MAX_TEXT_LENGTH)
+
+
+def _is_whole(value: object) -> bool:
+    try:
+        check_json(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _conditions(metadata: dict[str, Any]) -> list[Condition]:

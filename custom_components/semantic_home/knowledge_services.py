@@ -13,7 +13,7 @@ from homeassistant.helpers import config_validation as cv, service
 from .const import DOMAIN
 from .index import HeldError, Knowledge, Selection, StoreError, TooManySelectedError
 from .knowledge_files import KnowledgeFileError, read_knowledge, write_knowledge
-from .service_calls import STRINGS, home_of
+from .service_calls import STRINGS, TEXT, home_of
 
 ATTR_CONFIRM: Final = "confirm"
 ATTR_DRY_RUN: Final = "dry_run"
@@ -30,6 +30,8 @@ SERVICE_LIST_KNOWLEDGE: Final = "list_knowledge"
 
 MAX_LISTED: Final = 500
 _DEFAULT_LISTED: Final = 50
+# SQLite counts no further.
+_LAST: Final = 2**63 - 1
 
 IMPORT_KNOWLEDGE_SCHEMA = vol.Schema(
     {vol.Required(CONF_PATH): cv.string, vol.Optional(ATTR_DRY_RUN, default=False): cv.boolean}
@@ -37,12 +39,12 @@ IMPORT_KNOWLEDGE_SCHEMA = vol.Schema(
 EXPORT_KNOWLEDGE_SCHEMA = vol.Schema(
     {vol.Required(CONF_PATH): cv.string, vol.Optional(ATTR_OVERWRITE, default=False): cv.boolean}
 )
-_SELECTION = {vol.Optional(ATTR_TYPES): STRINGS, vol.Optional(ATTR_SOURCE): cv.string}
+_SELECTION = {vol.Optional(ATTR_TYPES): STRINGS, vol.Optional(ATTR_SOURCE): TEXT}
 LIST_KNOWLEDGE_SCHEMA = vol.Schema(
     {
         **_SELECTION,
         vol.Optional(ATTR_LIMIT, default=_DEFAULT_LISTED): vol.All(vol.Coerce(int), vol.Range(1, MAX_LISTED)),
-        vol.Optional(ATTR_OFFSET, default=0): vol.All(vol.Coerce(int), vol.Range(0)),
+        vol.Optional(ATTR_OFFSET, default=0): vol.All(vol.Coerce(int), vol.Range(0, _LAST)),
     }
 )
 DELETE_KNOWLEDGE_SCHEMA = vol.Schema(

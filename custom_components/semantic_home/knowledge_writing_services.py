@@ -12,10 +12,11 @@ from homeassistant.helpers import config_validation as cv, service
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN, MAX_METADATA_LENGTH, MAX_TEXT_LENGTH, MAX_TYPE_LENGTH
-from .index import DEFAULT_SCORE, Knowledge, KnownAlreadyError, UnknownKnowledgeError, canonical_json
+from .index import DEFAULT_SCORE, Knowledge, KnownAlreadyError, UnknownKnowledgeError, canonical_json, check_json
+from .knowledge import USER_PREFIX
 from .learned_requests import SOURCE_USER
 from .recent_results import UnknownResultError
-from .service_calls import FAILURES, async_failure, async_is_admin, async_may_teach, checked_text, home_of
+from .service_calls import FAILURES, TEXT, async_failure, async_is_admin, async_may_teach, checked_text, home_of
 
 ATTR_LANGUAGE: Final = "language"
 ATTR_METADATA: Final = "metadata"
@@ -37,25 +38,25 @@ OUTCOMES = {"success": 1.0, "failure": 0.0}
 _SHARE = vol.All(vol.Coerce(float), vol.Range(0, 1))
 _WHAT = {
     vol.Optional(ATTR_METADATA): dict,
-    vol.Optional(ATTR_LANGUAGE): cv.string,
+    vol.Optional(ATTR_LANGUAGE): vol.All(TEXT, vol.Length(max=MAX_TYPE_LENGTH)),
     vol.Optional(ATTR_SUCCESS_SCORE): _SHARE,
 }
 ADD_KNOWLEDGE_SCHEMA = vol.Schema(
-    {vol.Required(ATTR_TEXT): cv.string, vol.Optional(ATTR_TYPE, default=TYPE_NOTE): cv.string, **_WHAT}
+    {vol.Required(ATTR_TEXT): TEXT, vol.Optional(ATTR_TYPE, default=TYPE_NOTE): TEXT, **_WHAT}
 )
 UPDATE_KNOWLEDGE_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_ID): cv.string,
-        vol.Optional(ATTR_TEXT): cv.string,
-        vol.Optional(ATTR_TYPE): cv.string,
+        vol.Required(ATTR_ID): TEXT,
+        vol.Optional(ATTR_TEXT): TEXT,
+        vol.Optional(ATTR_TYPE): TEXT,
         **_WHAT,
     }
 )
 RATE_SCHEMA = vol.All(
     vol.Schema(
         {
-            vol.Exclusive(ATTR_ID, "what"): cv.string,
-            vol.Exclusive(ATTR_RESULT_ID, "what"): cv.string,
+            vol.Exclusive(ATTR_ID, "what"): TEXT,
+            vol.Exclusive(ATTR_RESULT_ID, "what"): TEXT,
             vol.Exclusive(ATTR_OUTCOME, "how"): vol.In(OUTCOMES),
             vol.Exclusive(ATTR_SCORE, "how"): _SHARE,
         }
@@ -79,19 +80,21 @@ def async_setup_knowledge_writing_services(hass: HomeAssistant) -> None:
 
 async def _async_add_knowledge(call: ServiceCall) -> ServiceResponse:
     now = dt_util.utcnow()
-    row = _knowledge(
+
+    def changed(row: Knowledge) -> Knowledge:
+        return _knowledge(replace(row, updated=now, metadata={**row.metadata, ATTR_SOURCE: SOURCE_USER}), call.data)
+
+    row = changed(
         Knowledge(
             text=checked_text(call.data[ATTR_TEXT], ATTR_TEXT, MAX_TEXT_LENGTH),
             knowledge_type=checked_text(call.data[ATTR_TYPE], ATTR_TYPE, MAX_TYPE_LENGTH),
             created=now,
             updated=now,
-            metadata={ATTR_SOURCE: SOURCE_USER},
             score=DEFAULT_SCORE,
-        ),
-        call.data,
+        )
     )
     try:
-        number, added = await home_of(call).knowledge.async_add(row)
+        number, added = await home_of(call).knowledge.async_add(row, changed)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
     return {"id": number, "added": added}
@@ -134,7 +137,9 @@ async def _async_rate(call: ServiceCall) -> ServiceResponse:
             return await _async_rate_result(call, outcome)
         if not await async_is_admin(call):
             raise Unauthorized(context=call.context)
-        rating = await home_of(call).knowledge.async_judge(call.data[ATTR_ID], outcome)
+        # A suggestion calls a user's pattern so.
+        source_id = call.data[ATTR_ID].removeprefix(USER_PREFIX)
+        rating = await home_of(call).knowledge.async_judge(source_id, outcome)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
     if rating is None:
@@ -161,7 +166,9 @@ def _knowledge(row: Knowledge, data: dict[str, Any]) -> Knowledge:
     if ATTR_METADATA in data:
         _check_metadata(data[ATTR_METADATA])
         kept = {name: value for name, value in metadata.items() if name in {ATTR_SOURCE, ATTR_LANGUAGE}}
-        metadata = kept | data[ATTR_METADATA]
+        # Where a piece comes from is not for the caller to say: what ships is told apart by it.
+        given = {name: value for name, value in data[ATTR_METADATA].items() if name != ATTR_SOURCE}
+        metadata = kept | given
     if ATTR_LANGUAGE in data:
         metadata[ATTR_LANGUAGE] = data[ATTR_LANGUAGE]
     return replace(row, metadata=metadata, score=data.get(ATTR_SUCCESS_SCORE, row.score))
@@ -169,8 +176,8 @@ def _knowledge(row: Knowledge, data: dict[str, Any]) -> Knowledge:
 
 def _check_metadata(metadata: dict[str, Any]) -> None:
     try:
+        check_json(metadata)
         length = len(canonical_json(metadata))
-        canonical_json(metadata).encode()
     except (TypeError, ValueError, RecursionError) as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="metadata_not_json") from err
     if length > MAX_METADATA_LENGTH:

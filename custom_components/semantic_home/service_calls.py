@@ -30,7 +30,17 @@ from .runtime import SemanticHome, SemanticHomeConfigEntry
 ATTR_DOMAIN: Final = "domain"
 ATTR_QUERY: Final = "query"
 
-STRINGS = vol.All(cv.ensure_list, [cv.string])
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as err:
+        raise vol.Invalid("half of a sign is in it (a lone surrogate)") from err
+    return text
+
+
+TEXT = vol.All(cv.string, _whole)
+STRINGS = vol.All(cv.ensure_list, [TEXT])
 
 # What limits the entities that may be answered, and prefers some.
 ENTITY_LIMITS = {

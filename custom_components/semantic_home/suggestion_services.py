@@ -12,7 +12,16 @@ from homeassistant.util.yaml import dump
 
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .knowledge import Binding, Coverage, Found, Role, Suggestion
-from .service_calls import ATTR_QUERY, FAILURES, STRINGS, async_failure, async_limits, async_settled_home, checked_text
+from .service_calls import (
+    ATTR_QUERY,
+    FAILURES,
+    STRINGS,
+    TEXT,
+    async_failure,
+    async_limits,
+    async_settled_home,
+    checked_text,
+)
 from .suggestions import UnknownAutomationError, Wanted
 
 ATTR_GOAL: Final = "goal"
@@ -30,11 +39,11 @@ _LIMITS = {
     vol.Optional(ATTR_LIMIT, default=_DEFAULT_LIMIT): vol.All(vol.Coerce(int), vol.Range(1, MAX_LIMIT)),
 }
 FIND_PATTERNS_SCHEMA = vol.Schema(
-    {vol.Optional(ATTR_QUERY): cv.string, vol.Optional(ATTR_ENTITY_ID): cv.entity_id, **_LIMITS}
+    {vol.Optional(ATTR_QUERY): TEXT, vol.Optional(ATTR_ENTITY_ID): cv.entity_id, **_LIMITS}
 )
 SUGGEST_AUTOMATIONS_SCHEMA = vol.Schema(
     {
-        vol.Optional(ATTR_GOAL): cv.string,
+        vol.Optional(ATTR_GOAL): TEXT,
         **_LIMITS,
         vol.Optional(ATTR_INCLUDE_COVERED, default=False): cv.boolean,
     }

@@ -24,6 +24,7 @@ from .model import (
     StoreError,
     UnknownGenerationError,
     canonical_json,
+    check_json,
 )
 from .rating import Rating
 from .search import VectorIndex
@@ -65,6 +66,7 @@ __all__ = [
     "UnknownKnowledgeError",
     "VectorIndex",
     "canonical_json",
+    "check_json",
     "knowledge_id",
     "late_interaction",
     "read_ancestor",

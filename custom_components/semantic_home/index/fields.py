@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from .knowledge import DEFAULT_SCORE, Knowledge
-from .model import JsonValue
+from .model import JsonValue, check_json
 
 MAX_TEXT, MAX_TYPE = 16_384, 64
 """In characters. The ancestor took 4,000; models read no more than 8,192 tokens."""
@@ -54,6 +54,7 @@ def _metadata(value: Any) -> dict[str, JsonValue]:
         return {}
     if not isinstance(value, dict):
         raise TypeError("the metadata is no JSON object")
+    check_json(value)
     return value
 
 

@@ -14,6 +14,10 @@ type JsonValue = dict[str, JsonValue] | list[JsonValue] | str | int | float | bo
 type Key = tuple[str, str]
 """A document's kind and source id."""
 
+# Nobody nests deeper, and what shows JSON to callers gives up some way further down.
+_DEEPEST = 32
+_INTEGERS = range(-(2**63), 2**64)
+
 
 class StoreError(Exception):
     """The database cannot be opened, read or written."""
@@ -93,6 +97,25 @@ _SETTERS = tuple(getattr(Document, name).__set__ for name in Document.__slots__)
 def canonical_json(metadata: Mapping[str, JsonValue]) -> str:
     """Return equal text for equal JSON, and for that only: in Python, True == 1 == 1.0."""
     return json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
+def check_json(value: object, depth: int = 0) -> None:
+    """Raise ValueError or TypeError for what some reader of JSON does not take, though Python would write it."""
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested deeper than {_DEEPEST}")
+    if isinstance(value, str):
+        # Half of a sign has no UTF-8.
+        value.encode()
+    elif isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a name is no text")
+        for inner in (*value, *value.values()):
+            check_json(inner, depth + 1)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            check_json(inner, depth + 1)
+    elif isinstance(value, int) and value not in _INTEGERS:
+        raise ValueError("a number has more than 64 bits")
 
 
 @dataclass(frozen=True, slots=True)
