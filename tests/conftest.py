@@ -1,9 +1,10 @@
 """Fixtures for all tests: a Home Assistant that knows this integration, and the real model."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 import logging
 from pathlib import Path
 import shutil
+from unittest.mock import patch
 
 from aiohttp import ClientSession, TCPConnector, ThreadedResolver
 import pytest
@@ -48,6 +49,16 @@ def portable_folder(hass: HomeAssistant) -> str:
     folder = f"semantic_home_models/{MINILM}-ir"
     shutil.copytree(MINILM_IR_FOLDER, hass.config.path(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _patterns_that_ship(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave them out of the index where nothing is about them: 72 texts would be embedded for every such test."""
+    if request.node.get_closest_marker("patterns") or "hass" not in request.fixturenames:
+        yield
+        return
+    with patch("custom_components.semantic_home.describe_automations.pattern_documents", list):
+        yield
 
 
 @pytest.fixture(autouse=True)

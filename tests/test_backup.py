@@ -238,7 +238,7 @@ async def test_space_is_given_back(hass: HomeAssistant, home: Home, entry: MockC
 
     with (
         patch.object(HomeIndex, "reclaim", watched),
-        patch("custom_components.semantic_home.home_index._PAGES_AT_ONCE", 10),
+        patch("custom_components.semantic_home.indexed_documents._PAGES_AT_ONCE", 10),
     ):
         home.add("switch", "aquarium", "Aquarium pump", "bedroom")
         async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=5))

@@ -332,6 +332,7 @@ async def test_automations_are_found_and_keep_what_they_earned(hass: HomeAssista
     assert (again["id"], again["success_score"]) == (best["id"], 0.6)
 
 
+@pytest.mark.patterns
 async def test_patterns_are_found_by_meaning_and_only_when_asked_for(
     hass: HomeAssistant, minilm: MockConfigEntry
 ) -> None:

@@ -31,12 +31,15 @@ from homeassistant.util import dt as dt_util
 from custom_components.semantic_home.const import CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_ALL
 from custom_components.semantic_home.index import Knowledge
 from custom_components.semantic_home.knowledge import Suggestion, load_library
+from custom_components.semantic_home.suggestible_home import async_home_entities
 from custom_components.semantic_home.suggestions import Wanted
 
-from .house import async_set_up
+from .house import Home, async_set_up
 from .knowledge.full_home import AREAS, THINGS, Thing
 
 REFUSED = "makes no valid automation here"
+
+pytestmark = pytest.mark.patterns
 
 
 def furnish(hass: HomeAssistant, things: tuple[Thing, ...]) -> None:
@@ -374,3 +377,11 @@ async def test_either_a_query_or_an_automation(hass: HomeAssistant, entry: MockC
 
 async def test_the_same_home_is_answered_the_same(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert await suggest(hass, limit=50) == await suggest(hass, limit=50)
+
+
+async def test_a_group_is_guarded_like_what_is_in_it(hass: HomeAssistant, home: Home) -> None:
+    group = home.add("cover", "all", "All shades", "bedroom")
+    hass.states.async_set(group, "open", {"entity_id": ["cover.blinds", "cover.garage"], "device_class": "shade"})
+    entities = {one.entity_id: one for one in await async_home_entities(hass, "all", None)}
+    assert entities["cover.garage"].guarded and entities[group].guarded
+    assert not entities["cover.blinds"].guarded

@@ -25,7 +25,7 @@ _KNOWN = "known"
 _TOWARDS = 0.4
 # Of what is usual for a piece of knowledge, so much is taken off: texts that somebody wrote are hubs less than names,
 # and of none to all this was best on the fitting half of scripts/evaluate_knowledge.py's questions, with two models.
-_CORRECTED = 0.5
+CORRECTED = 0.5
 
 
 class DenseIndex:
@@ -214,7 +214,7 @@ class _Channel:
         if not self._rows:
             return np.full(len(names), np.nan)
         source_ids, cosines = self._vectors.scores(query.dense[0], self.kind)
-        corrected = self._of(source_ids).corrected(source_ids, cosines, _CORRECTED)
+        corrected = self._of(source_ids).corrected(source_ids, cosines, CORRECTED)
         rows = self._rows_of(names, source_ids)
         there = np.flatnonzero(rows >= 0)
         known = [names[number] for number in there.tolist()] if query.sparse is not None else ()

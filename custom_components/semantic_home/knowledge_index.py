@@ -30,6 +30,7 @@ WORTH_OF_SUCCESS = 0.1
 READ_AGAIN = 50
 """So many of the first ones are read again."""
 
+KIND_SHIPPED = "pattern"
 SHIPPED = "library"
 """The source of what comes with the integration."""
 
@@ -117,7 +118,7 @@ class KnowledgeIndex:
         """Keep a document in place of what it was."""
         name = knowledge_name(document.key)
         self._documents[name] = document
-        if document.metadata.get("source") == SHIPPED:
+        if document.kind == KIND_SHIPPED:
             self._shipped.add(name)
         self._letters.put(name, document.views)
         self._concepts.put(name, document.views)

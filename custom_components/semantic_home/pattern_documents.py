@@ -4,9 +4,9 @@ from typing import Final
 
 from .index import Document
 from .knowledge import Pattern, load_library
-from .knowledge_index import SHIPPED
+from .knowledge_index import KIND_SHIPPED, SHIPPED
 
-KIND_PATTERN: Final = "pattern"
+KIND_PATTERN: Final = KIND_SHIPPED
 TYPE_PATTERN: Final = "pattern"
 _LANGUAGE: Final = "en"
 

@@ -9,9 +9,9 @@ from .matching.text import fold, trigrams
 
 # What has less in common shares letters by chance.
 _LEAST = 0.35
-# Deviations from which on a model means something, and at which it is sure; and what the letters count beside it. Chosen
-# by scripts/evaluate_patterns.py with two models: what is about no automation lies 2.3 above the others (4.3 once), the
-# right pattern 3.0 and 3.6 in the middle.
+# Deviations from which on a model means something, and at which it is sure; and what the letters count beside it.
+# Chosen by scripts/evaluate_patterns.py with two models: what is about no automation lies 2.3 above the others (4.3
+# once), the right pattern 3.0 and 3.6 in the middle.
 _SOMETHING, _SURE = 0.3, 5.0
 _WORTH_OF_LETTERS = 0.3
 

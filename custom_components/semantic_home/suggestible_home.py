@@ -5,7 +5,7 @@ from collections.abc import Callable
 import logging
 
 from homeassistant.components.automation import DATA_COMPONENT
-from homeassistant.const import ATTR_SUPPORTED_FEATURES, ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.const import ATTR_ENTITY_ID, ATTR_SUPPORTED_FEATURES, ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant, State, callback
 from homeassistant.helpers import area_registry as ar, entity_registry as er
 
@@ -59,6 +59,8 @@ def async_automations(hass: HomeAssistant, permits: Permits) -> list[Automation]
 def _home_entity(hass: HomeAssistant, state: State) -> HomeEntity:
     # Names, area and labels are those of the index, without what the home's language calls their kinds.
     document = describe_entity(hass, state, KindNames({}))
+    # Whoever acts on a group acts on what is in it.
+    whole = [document, *(describe_entity(hass, member, KindNames({})) for member in _members(hass, state))]
     told, entry = document.metadata, er.async_get(hass).async_get(state.entity_id)
     names, device, area = strings_of(document, "names"), told.get("device"), told.get("area")
     features, color_modes = state.attributes.get(ATTR_SUPPORTED_FEATURES), state.attributes.get(_COLOR_MODES)
@@ -71,14 +73,27 @@ def _home_entity(hass: HomeAssistant, state: State) -> HomeEntity:
         floor_id=_text(document, "floor_id"),
         device_id=entry.device_id if entry else None,
         registry_id=entry.id if entry else None,
-        labels=_labels(hass, document),
+        labels=frozenset().union(*(_labels(hass, one) for one in whole)),
         called=(*names[1:], *(str(name) for name in (device, area) if name)),
-        guarded=thing_of(document, {}).guarded,
+        guarded=any(thing_of(one, {}).guarded for one in whole),
         secondary=entry is not None and entry.entity_category is not None,
         features=int(features) if isinstance(features, int) else 0,
         color_modes=frozenset(map(str, color_modes)) if isinstance(color_modes, list | tuple | set) else frozenset(),
         unit=_unit(hass, state),
     )
+
+
+def _members(hass: HomeAssistant, state: State) -> list[State]:
+    """Give the entities in a group, those of groups in it included."""
+    found: dict[str, State] = {}
+    waiting = [state]
+    while waiting:
+        members = waiting.pop().attributes.get(ATTR_ENTITY_ID)
+        for member in members if isinstance(members, list | tuple | set) else ():
+            if member not in found and (known := hass.states.get(str(member))) is not None:
+                found[member] = known
+                waiting.append(known)
+    return list(found.values())
 
 
 def _labels(hass: HomeAssistant, document: Document) -> frozenset[str]:

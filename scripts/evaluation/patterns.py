@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from custom_components.semantic_home.dense_index import CORRECTED
 from custom_components.semantic_home.engine import Role
 from custom_components.semantic_home.knowledge import Pattern, load_library
 from custom_components.semantic_home.matching import Background, compared
@@ -53,7 +54,7 @@ def _deviations(encoder: CachedEncoder, said: str, patterns: Mapping[str, Patter
     vectors = encoder.encode([document_of(patterns[one]).views[0] for one in ids], Role.PASSAGE).dense
     usual = vectors @ encoder.encode(Background.sentences(), Role.QUERY).dense.T
     near = vectors @ encoder.encode([said], Role.QUERY).dense[0]
-    found = compared(Background(ids, usual).corrected(ids, near))
+    found = compared(Background(ids, usual).corrected(ids, near, CORRECTED))
     return dict(zip(ids, found.tolist(), strict=True))
 
 
