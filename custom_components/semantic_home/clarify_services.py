@@ -1,5 +1,6 @@
 """The action that asks what a request means, and takes the answer."""
 
+from functools import partial
 from typing import Any, Final
 
 import voluptuous as vol
@@ -11,17 +12,17 @@ from homeassistant.helpers import config_validation as cv
 from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .home_index import EntityFilter
-from .index import StoreError
 from .matching import MatchRequest, Option, Status
+from .runtime import SemanticHome
 from .service_calls import (
     ATTR_QUERY,
     ENTITY_LIMITS,
     FAILURES,
+    async_ask_home,
     async_failure,
     async_limits,
     async_may_read,
     async_may_teach,
-    async_settled_home,
     checked_text,
     home_of,
     place_of_device,
@@ -58,44 +59,37 @@ async def _async_clarify(call: ServiceCall) -> ServiceResponse:
     asks, answers = ATTR_QUERY in call.data, ATTR_ANSWER in call.data
     if asks == answers or answers != (ATTR_CLARIFICATION_ID in call.data):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="query_or_answer")
+    if asks:
+        return await async_ask_home(call, partial(_async_begin, call))
     try:
-        clarified = await (_async_ask(call) if asks else _async_answer(call))
+        return await _async_answer(call)
     except UnknownClarificationError as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="unknown_clarification") from err
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
-    lesson = clarified.lesson
-    result_id = None if lesson is None else home_of(call).results.note(lesson, call.context.user_id)
-    return {**_response(clarified), "result_id": result_id}
 
 
-async def _async_ask(call: ServiceCall) -> Clarified:
-    home = await async_settled_home(call)
+async def _async_begin(call: ServiceCall, home: SemanticHome) -> ServiceResponse:
     language = call.data.get(ATTR_LANGUAGE, call.hass.config.language)
     query = checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH)
     request = MatchRequest(query, caution=home.caution, recalls=not call.data[ATTR_ASK_AGAIN])
     limits, teaches = await async_limits(call), await async_may_teach(call)
     asker = Asker(call.context.user_id, limits, place_of_device(call), teaches)
     home.recent_queries.add(request.query)
-    try:
-        return await home.clarifications.async_begin(request, language, asker)
-    except StoreError:
-        # It may have been closed by a reload that began meanwhile.
-        if (reloaded := await async_settled_home(call)) is home:
-            raise
-        return await reloaded.clarifications.async_begin(request, language, asker)
+    return _response(call, home, await home.clarifications.async_begin(request, language, asker))
 
 
-async def _async_answer(call: ServiceCall) -> Clarified:
+async def _async_answer(call: ServiceCall) -> ServiceResponse:
     home = home_of(call)
     answer = checked_text(call.data[ATTR_ANSWER], ATTR_ANSWER, MAX_QUERY_LENGTH)
     limits = EntityFilter(permits=await async_may_read(call))
     asker = Asker(call.context.user_id, limits, teaches=await async_may_teach(call))
-    return await home.clarifications.async_answer(call.data[ATTR_CLARIFICATION_ID], answer, asker)
+    clarified = await home.clarifications.async_answer(call.data[ATTR_CLARIFICATION_ID], answer, asker)
+    return _response(call, home, clarified)
 
 
-def _response(clarified: Clarified) -> dict[str, Any]:
-    outcome, question = clarified.outcome, clarified.outcome.question
+def _response(call: ServiceCall, home: SemanticHome, clarified: Clarified) -> dict[str, Any]:
+    outcome, question, lesson = clarified.outcome, clarified.outcome.question, clarified.lesson
     return {
         "status": outcome.status.value,
         "reason": outcome.reason,
@@ -109,6 +103,7 @@ def _response(clarified: Clarified) -> dict[str, Any]:
         "options": [_option_response(option) for option in question.options] if question else [],
         "round": question.round if question else None,
         "language": question.language if question else None,
+        "result_id": None if lesson is None else home.results.note(lesson, call.context.user_id),
     }
 
 

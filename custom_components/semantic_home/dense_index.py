@@ -105,6 +105,13 @@ class DenseIndex:
         length = np.linalg.norm(mean)
         return mean / length if length else None
 
+    def near_vectors(self, vectors: Sequence[NDArray[np.float32]], names: Sequence[str]) -> tuple[list[str], Floats]:
+        """Tell how near directions are to pieces of knowledge, by the vectors alone: which have any, and (vectors, n).
+
+        In deviations above the others of those named, as SaidOfKnowledge.near has them.
+        """
+        return self._known.find_near(np.array(vectors, np.float32).reshape(-1, self._vectors.dimension), names)
+
     def _place_heads(self, documents: Iterable[Document], sparse: Mapping[str, Mapping[int, float] | None]) -> None:
         """Bring documents in step with the weights of those of their texts that have a vector, None where it is alone.
 
@@ -221,6 +228,15 @@ class _Channel:
         near = np.full(len(names), np.nan)
         near[there] = self._found(query, known, corrected[rows[there]]).values
         return near
+
+    def find_near(self, queries: NDArray[np.float32], names: Sequence[str]) -> tuple[list[str], Floats]:
+        """Find these for many vectors at once: which of them are here, and each vector's deviations, (queries, n)."""
+        cosines = self._vectors.best_cosines(self.kind, queries, names) if len(queries) else {}
+        if not cosines:
+            return [], np.zeros((len(queries), 0))
+        there, usual = list(cosines), self._of(list(self._rows))
+        rows = np.array(list(cosines.values())).T
+        return there, np.array([compared(usual.corrected(there, row, CORRECTED)) for row in rows])
 
     def _found(self, query: Encoded, source_ids: Sequence[str], corrected: Floats) -> _Found:
         if self.heads is None or query.sparse is None or not self.heads.know(source_ids):

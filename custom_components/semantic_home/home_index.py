@@ -7,7 +7,11 @@ import math
 from pathlib import Path
 from typing import Self, override
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .candidates import candidate_of, entity_id_of, places_of, strings_of, thing_of
+from .dense_index import DenseIndex
 from .describe import KIND_AREA, KIND_ENTITY, KIND_FLOOR, OF_THE_HOUSE
 from .engine import Encoded
 from .index import (
@@ -98,9 +102,10 @@ class HomeIndex(IndexedDocuments):
         languages()
         return cls(IndexStore.open(path), learns=learns)
 
+    @override
     def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
         """Hold exactly these documents of these kinds; tell whether that changed anything."""
-        changed = self._reconcile(kinds, documents)
+        changed = super().reconcile(kinds, documents)
         # Now, rather than when somebody waits for an answer: a language's sentences alone take half a second, and so do
         # 4,000 pieces of knowledge.
         self._current_matcher()
@@ -158,38 +163,35 @@ class HomeIndex(IndexedDocuments):
 
         Raises UnknownGenerationError when that generation is not searched any more.
         """
-        if generation_id is not None and generation_id not in self._dense:
-            raise UnknownGenerationError(f"Generation {generation_id} is not searched")
-        said = None
-        if generation_id is not None and encoded is not None:
-            said = self._dense[generation_id].said_of(encoded)
+        dense = self._searched(generation_id)
+        said = None if dense is None or encoded is None else dense.said_of(encoded)
         names = (strings_of(one, "names") for one in self._of_the_house(query.limits.permits)) if query.expand else ()
         return self._current_knowledge().search(query, said, datetime.now(UTC), names)
 
     def near_knowledge(
         self, queries: Sequence[Encoded], generation_id: int | None, knowledge_type: str, like: str
-    ) -> tuple[list[dict[Key, float]], dict[tuple[Key, str], float]]:
+    ) -> tuple[list[dict[Key, float]], dict[str, dict[Key, float]]]:
         """Tell how near queries, each encoded alone, are to all knowledge of a type; and so of all entities of a kind.
 
-        In deviations above the others of the type, by key; for the documents `like` it by their entity id, too. Empty
-        while the generation is not searched; what has no vector yet is left out.
+        In deviations above the others of the type, by key; for the documents `like` it by their entity id. Empty while
+        the generation is not searched; what has no vector yet is left out.
         """
         keys = [key for key, one in self._known_documents() if one.knowledge_type == knowledge_type]
         dense = None if generation_id is None else self._dense.get(generation_id)
         if dense is None or not keys:
             return [{} for _ in queries], {}
-        names = [knowledge_name(key) for key in keys]
+        by_name = {knowledge_name(key): key for key in keys}
 
-        def near(query: Encoded) -> dict[Key, float]:
-            found = dense.said_of(query).near(names).tolist()
-            return {key: value for key, value in zip(keys, found, strict=True) if not math.isnan(value)}
+        def by_key(names: Sequence[str], found: NDArray[np.float64]) -> dict[Key, float]:
+            near = zip(names, found.tolist(), strict=True)
+            return {by_name[name]: value for name, value in near if not math.isnan(value)}
 
+        names = list(by_name)
+        near = [by_key(names, dense.said_of(query).near(names)) for query in queries]
         others = {entity_id_of(one): key for key, one in self._known_documents() if key[0] == like}
         vectors = {other: vector for other, key in others.items() if (vector := dense.vector_of(key)) is not None}
-        alike = {
-            (key, other): value for other, one in vectors.items() for key, value in near(Encoded(one[None])).items()
-        }
-        return [near(query) for query in queries], alike
+        there, found = dense.near_vectors(list(vectors.values()), names)
+        return near, {other: by_key(there, one) for other, one in zip(vectors, found, strict=True)}
 
     def remove_knowledge(self, selection: Selection, most: int | None) -> int:
         """Remove what is selected, and tell how much; raises TooManySelectedError when that is more than `most`."""
@@ -235,8 +237,7 @@ class HomeIndex(IndexedDocuments):
         generation_id: int | None = None,
     ) -> tuple[Matcher, MatchRequest, Evidence | None]:
         """Say who is to be matched by whom, and what the model says of it. Raises as `match` does."""
-        if generation_id is not None and generation_id not in self._dense:
-            raise UnknownGenerationError(f"Generation {generation_id} is not searched")
+        dense = self._searched(generation_id)
         if request.recalls:
             request = replace(request, learned=self._learned_in(limits.circumstances(request.context_place)))
         matcher, visible = self._current_matcher(), None
@@ -248,12 +249,18 @@ class HomeIndex(IndexedDocuments):
             entities = self._of_kind(KIND_ENTITY)
             allowed = frozenset(entity_id_of(document) for document in entities if limits.admits(document))
             request = replace(request, allowed=allowed)
-        dense = None if generation_id is None else self._dense.get(generation_id)
         if dense is None or query is None:
             return matcher, request, None
         if self._entity_ids is None:
             self._entity_ids = {document.source_id: entity_id_of(document) for document in self._of_kind(KIND_ENTITY)}
         return matcher, request, dense.evidence(query, self._entity_ids, visible)
+
+    def _searched(self, generation_id: int | None) -> DenseIndex | None:
+        if generation_id is None:
+            return None
+        if generation_id not in self._dense:
+            raise UnknownGenerationError(f"Generation {generation_id} is not searched")
+        return self._dense[generation_id]
 
     def _learned_in(self, asked_in: Mapping[str, JsonValue]) -> tuple[Learned, ...]:
         if not self._learns:

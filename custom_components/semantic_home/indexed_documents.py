@@ -242,7 +242,8 @@ class IndexedDocuments(ABC):
     def _of_kind(self, kind: str) -> Iterator[Document]:
         return (document for document in self._documents.values() if document.kind == kind)
 
-    def _reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
+    def reconcile(self, kinds: Collection[str], documents: Sequence[Document]) -> bool:
+        """Hold exactly these documents of these kinds; tell whether that changed anything."""
         return self._take_in(self._store.reconcile(kinds, documents), documents)
 
     @abstractmethod

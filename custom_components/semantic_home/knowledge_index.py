@@ -21,6 +21,7 @@ from .knowledge_filter import KnowledgeFilter
 from .knowledge_weights import probability
 from .matching import Words
 from .matching.text import fold, tokens
+from .pattern_documents import KIND_PATTERN
 from .text_index import TextIndex, concepts_of, words_of
 
 type Floats = NDArray[np.float64]
@@ -30,10 +31,8 @@ WORTH_OF_SUCCESS = 0.1
 READ_AGAIN = 50
 """So many of the first ones are read again."""
 
-KIND_SHIPPED = "pattern"
-SHIPPED = "library"
-"""The source of what comes with the integration."""
-
+# How the names of the patterns begin that ship: the integration knows them, not the household.
+_SHIPPED = f"{KIND_PATTERN}/"
 _MOST_DEVIATIONS = 8.0
 # So alike a word of a text is the one of the query.
 _IS_THERE = 0.8
@@ -104,8 +103,6 @@ class KnowledgeIndex:
     def __init__(self, documents: Iterable[Document], ratings: Mapping[Key, Rating]) -> None:
         """Take what there is, and how well it has served."""
         self._documents: dict[str, Document] = {}
-        # Known to the integration, not to the household.
-        self._shipped: set[str] = set()
         # Of what was judged; most of what there is never was.
         self._ratings: dict[str, Rating] = {}
         for key, rating in ratings.items():
@@ -118,8 +115,6 @@ class KnowledgeIndex:
         """Keep a document in place of what it was."""
         name = knowledge_name(document.key)
         self._documents[name] = document
-        if document.kind == KIND_SHIPPED:
-            self._shipped.add(name)
         self._letters.put(name, document.views)
         self._concepts.put(name, document.views)
 
@@ -127,7 +122,6 @@ class KnowledgeIndex:
         """Forget a document; does nothing when it is not there."""
         name = knowledge_name(key)
         self._documents.pop(name, None)
-        self._shipped.discard(name)
         self._ratings.pop(name, None)
         self._letters.remove(name)
         self._concepts.remove(name)
@@ -138,10 +132,6 @@ class KnowledgeIndex:
             self._ratings.pop(knowledge_name(key), None)
         else:
             self._ratings[knowledge_name(key)] = rating
-
-    def find(self, key: Key) -> Document | None:
-        """Give a document, if it is there."""
-        return self._documents.get(knowledge_name(key))
 
     def search(
         self, query: KnowledgeQuery, said: Said | None, now: datetime, names: Iterable[Sequence[str]] = ()
@@ -178,7 +168,7 @@ class KnowledgeIndex:
     def _admitted(self, limits: KnowledgeFilter) -> list[str]:
         """Give what may be answered; of what ships only what is asked for by its type."""
         names = limits.select(self._documents)
-        return names if limits.types else [name for name in names if name not in self._shipped]
+        return names if limits.types else [name for name in names if not name.startswith(_SHIPPED)]
 
     def _rated(self, names: Sequence[str], probable: Floats, now: datetime) -> Floats:
         """Let how well something has served count: at most a tenth of what else speaks for it."""

@@ -78,7 +78,7 @@ class KnowledgeSearch:
 
     async def async_near(
         self, texts: Sequence[str], knowledge_type: str, like: str
-    ) -> tuple[list[dict[Key, float]], dict[tuple[Key, str], float]]:
+    ) -> tuple[list[dict[Key, float]], dict[str, dict[Key, float]]]:
         """Tell how near texts are to all knowledge of a type, and so of all entities of a kind that it may be like.
 
         See HomeIndex.near_knowledge; texts are near to nothing while no model answers.

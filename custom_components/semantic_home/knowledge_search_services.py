@@ -10,7 +10,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .asked_generation import GenerationChoice
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH
-from .index import Document, JsonValue, StoreError, check_json
+from .index import Document, JsonValue, check_json
 from .knowledge_filter import Condition, KnowledgeFilter, Operator
 from .knowledge_index import KnowledgeQuery
 from .knowledge_search import KnowledgeAnswer
@@ -21,9 +21,9 @@ from .service_calls import (
     GENERATION,
     STRINGS,
     TEXT,
+    async_ask_home,
     async_failure,
     async_may_read,
-    async_settled_home,
     checked_text,
     home_of,
 )
@@ -77,7 +77,14 @@ def async_setup_knowledge_search_services(hass: HomeAssistant) -> None:
 
 
 async def _async_search_knowledge(call: ServiceCall) -> ServiceResponse:
-    home = await async_settled_home(call)
+    async def ask(home: SemanticHome) -> ServiceResponse:
+        query = await _async_query(call)
+        return _search_response(await _async_answer(home, call.data[ATTR_GENERATION], query))
+
+    return await async_ask_home(call, ask)
+
+
+async def _async_query(call: ServiceCall) -> KnowledgeQuery:
     data = call.data
     limits = KnowledgeFilter(
         types=data.get(ATTR_TYPES, ()),
@@ -85,7 +92,7 @@ async def _async_search_knowledge(call: ServiceCall) -> ServiceResponse:
         conditions=_conditions(data.get(ATTR_METADATA, {})),
         permits=await async_may_read(call),
     )
-    query = KnowledgeQuery(
+    return KnowledgeQuery(
         text=checked_text(data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
         limits=limits,
         limit=data[ATTR_LIMIT],
@@ -93,17 +100,6 @@ async def _async_search_knowledge(call: ServiceCall) -> ServiceResponse:
         expand=data[ATTR_EXPAND],
         rerank=data[ATTR_RERANK],
     )
-    try:
-        try:
-            answer = await _async_answer(home, data[ATTR_GENERATION], query)
-        except StoreError:
-            # It may have been closed by a reload that began meanwhile.
-            if (reloaded := await async_settled_home(call)) is home:
-                raise
-            answer = await _async_answer(reloaded, data[ATTR_GENERATION], query)
-    except FAILURES as err:
-        raise await async_failure(call.hass, err) from err
-    return _search_response(answer)
 
 
 async def _async_answer(home: SemanticHome, choice: GenerationChoice, query: KnowledgeQuery) -> KnowledgeAnswer:

@@ -166,7 +166,7 @@ def _knowledge(row: Knowledge, data: dict[str, Any]) -> Knowledge:
     if ATTR_METADATA in data:
         _check_metadata(data[ATTR_METADATA])
         kept = {name: value for name, value in metadata.items() if name in {ATTR_SOURCE, ATTR_LANGUAGE}}
-        # Where a piece comes from is not for the caller to say: what ships is told apart by it.
+        # Where a piece comes from is not for the caller to say.
         given = {name: value for name, value in data[ATTR_METADATA].items() if name != ATTR_SOURCE}
         metadata = kept | given
     if ATTR_LANGUAGE in data:

@@ -4,10 +4,10 @@ from typing import Final
 
 from .index import Document
 from .knowledge import Pattern, load_library
-from .knowledge_index import KIND_SHIPPED, SHIPPED
 
-KIND_PATTERN: Final = KIND_SHIPPED
+KIND_PATTERN: Final = "pattern"
 TYPE_PATTERN: Final = "pattern"
+_SOURCE: Final = "library"
 _LANGUAGE: Final = "en"
 
 
@@ -22,7 +22,7 @@ def document_of(pattern: Pattern) -> Document:
         kind=KIND_PATTERN,
         source_id=pattern.id,
         views=(". ".join((pattern.name, *pattern.utterances, pattern.description)),),
-        metadata={"name": pattern.name, "category": pattern.category.value, "source": SHIPPED},
+        metadata={"name": pattern.name, "category": pattern.category.value, "source": _SOURCE},
         knowledge_type=TYPE_PATTERN,
         language=_LANGUAGE,
     )

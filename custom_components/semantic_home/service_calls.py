@@ -1,6 +1,6 @@
 """What the actions have in common: the home they are asked of, what users type, their rights, what went wrong."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import voluptuous as vol
@@ -68,6 +68,20 @@ async def async_settled_home(call: ServiceCall) -> SemanticHome:
         async with entry.setup_lock:
             pass
     return home_of(call)
+
+
+async def async_ask_home[Answer](call: ServiceCall, ask: Callable[[SemanticHome], Awaitable[Answer]]) -> Answer:
+    """Ask the home, anew if a reload that began meanwhile has closed it; of FAILURES users are told in their words."""
+    home = await async_settled_home(call)
+    try:
+        try:
+            return await ask(home)
+        except StoreError:
+            if (reloaded := await async_settled_home(call)) is home:
+                raise
+            return await ask(reloaded)
+    except FAILURES as err:
+        raise await async_failure(call.hass, err) from err
 
 
 def checked_text(text: str, field: str, maximum: int) -> str:

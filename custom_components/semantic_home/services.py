@@ -24,12 +24,11 @@ from .runtime import MatchAnswer, SemanticHome
 from .service_calls import (
     ATTR_QUERY,
     ENTITY_LIMITS,
-    FAILURES,
     GENERATION,
     STRINGS,
+    async_ask_home,
     async_failure,
     async_limits,
-    async_settled_home,
     check_number,
     checked_text,
     home_of,
@@ -106,29 +105,21 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
-    home = await async_settled_home(call)
-    request = MatchRequest(
-        query=checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
-        limit=call.data[ATTR_LIMIT],
-        min_confidence=call.data.get(ATTR_MIN_CONFIDENCE),
-        context_place=place_of_device(call),
-        caution=Caution(call.data.get(ATTR_CAUTION, home.caution)),
-        explain=call.data[ATTR_EXPLAIN],
-    )
-    limits = await async_limits(call)
-    home.recent_queries.add(request.query)
-    choice = call.data[ATTR_GENERATION]
-    try:
-        try:
-            answer = await _async_answer(home, choice, request, limits)
-        except StoreError:
-            # It may have been closed by a reload that began meanwhile.
-            if (reloaded := await async_settled_home(call)) is home:
-                raise
-            answer = await _async_answer(reloaded, choice, request, limits)
-    except FAILURES as err:
-        raise await async_failure(call.hass, err) from err
-    return {**_match_response(answer), "result_id": _result_id(call, home, request, limits, answer.result)}
+    async def ask(home: SemanticHome) -> ServiceResponse:
+        request = MatchRequest(
+            query=checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
+            limit=call.data[ATTR_LIMIT],
+            min_confidence=call.data.get(ATTR_MIN_CONFIDENCE),
+            context_place=place_of_device(call),
+            caution=Caution(call.data.get(ATTR_CAUTION, home.caution)),
+            explain=call.data[ATTR_EXPLAIN],
+        )
+        limits = await async_limits(call)
+        home.recent_queries.add(request.query)
+        answer = await _async_answer(home, call.data[ATTR_GENERATION], request, limits)
+        return {**_match_response(answer), "result_id": _result_id(call, home, request, limits, answer.result)}
+
+    return await async_ask_home(call, ask)
 
 
 def _result_id(

@@ -122,7 +122,7 @@ class HomeSuggestions:
             {_pattern_id(key): score for key, score in success.items()},
             texts,
             [{_pattern_id(key): value for key, value in found.items()} for found in near],
-            {(_pattern_id(key), one): value for (key, one), value in alike.items()},
+            {one: {_pattern_id(key): value for key, value in found.items()} for one, found in alike.items()},
             like,
             areas,
         )
@@ -163,7 +163,8 @@ class _Seen:
     """All that an answer is made from, taken at one moment.
 
     `texts` are what was said, without the names of `areas` and with them; `meant` and `alike` what the model says of
-    those and of the automations, in deviations, by the patterns' ids. `like`: the automation that was asked about.
+    those and of the automations by their ids, in deviations, by the patterns' ids. `like`: the automation that was
+    asked about.
     """
 
     home: Home
@@ -173,7 +174,7 @@ class _Seen:
     success: Mapping[str, float]
     texts: Sequence[str]
     meant: Sequence[Mapping[str, float]]
-    alike: Mapping[tuple[str, str], float]
+    alike: Mapping[str, Mapping[str, float]]
     like: Automation | None
     areas: Collection[str]
 
@@ -186,12 +187,10 @@ class _Seen:
         """Tell how near what the automations say is to the patterns."""
         texts = {pattern.id: pattern.texts for pattern in self.patterns.values()}
         found: dict[tuple[str, str], float] = {}
-        for automation, by_letters in zip(
-            self.automations, relevance(list(map(_words, self.automations)), texts), strict=True
-        ):
-            own = automation.entity_id
-            by_model = {pattern: value for (pattern, other), value in self.alike.items() if other == own}
-            found |= {(pattern, own): value for pattern, value in together(by_letters, by_model).items()}
+        said = relevance(list(map(_words, self.automations)), texts)
+        for automation, by_letters in zip(self.automations, said, strict=True):
+            near = together(by_letters, self.alike.get(automation.entity_id, {}))
+            found |= {(pattern, automation.entity_id): value for pattern, value in near.items()}
         return found
 
 

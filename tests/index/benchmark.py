@@ -79,7 +79,7 @@ def _measure_searching(path: Path, stamp: Stamp) -> Iterator[str]:
     store = IndexStore.open(path)
     index = store.load(store.prepare(stamp).id)
     query = _unit(stamp.dimension)
-    yield _time("search all, p50", _p50(lambda: index.search(query, KIND)))
+    yield _time("search all, p50", _p50(lambda: index.scores(query, KIND)))
     store.close()
 
 

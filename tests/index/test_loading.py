@@ -8,7 +8,7 @@ import pytest
 
 from custom_components.semantic_home.index import Document, IndexStore, StoreError, VectorIndex
 
-from .common import DESK, KITCHEN, OTHER, SOFA, STAMP, raw, vector
+from .common import DESK, KITCHEN, OTHER, SOFA, STAMP, raw, scores_of, vector
 from .test_documents import writes
 
 TWIN = Document("area", "twin", ("Kitchen", "Sofa lamp"))
@@ -39,7 +39,7 @@ def test_the_same_as_one_by_one(store: IndexStore) -> None:
     assert len(loaded) == len(put) == 4
     for kind in ("entity", "area", "none"):
         for query in (vector(1, 0, 0), vector(0, 1, 0), vector(-1, 0, 0)):
-            assert loaded.search(query, kind) == put.search(query, kind)
+            assert scores_of(loaded, query, kind) == scores_of(put, query, kind)
 
 
 def test_changes_after_loading(store: IndexStore) -> None:
@@ -51,7 +51,7 @@ def test_changes_after_loading(store: IndexStore) -> None:
         for number in range(200):
             index.put("area", f"new {number}", np.array([[0, number, 1]], np.float32))
     for kind in ("entity", "area"):
-        assert loaded.search(vector(0.5, 1, 2), kind) == put.search(vector(0.5, 1, 2), kind)
+        assert scores_of(loaded, vector(0.5, 1, 2), kind) == scores_of(put, vector(0.5, 1, 2), kind)
 
 
 def test_nothing_to_load(store: IndexStore) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.semantic_home.index import VectorIndex
 
-from .common import vector
+from .common import scores_of, vector
 
 DIMENSION = 5
 KINDS = ("entity", "area")
@@ -56,7 +56,7 @@ class IndexMachine(RuleBasedStateMachine):
     )
     def search(self, kind: str, seed: int, allowed: list[str] | None) -> None:
         query = unit_rows(seed, 1)[0]
-        assert self.index.search(query, kind, allowed) == {
+        assert scores_of(self.index, query, kind, allowed) == {
             source_id: max(float(np.vecdot(row, query)) for row in rows)
             for source_id, rows in self.model[kind].items()
             if allowed is None or source_id in allowed
@@ -88,7 +88,7 @@ def test_agrees_with_a_matrix_product(count: int, dimension: int, seed: int) -> 
     index = VectorIndex(dimension)
     for number, row in enumerate(rows):
         index.put("entity", str(number), row[np.newaxis])
-    found = index.search(query, "entity")
+    found = scores_of(index, query, "entity")
     np.testing.assert_allclose([found[str(number)] for number in range(count)], rows @ query, atol=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_equal_vectors_tie_wherever_they_lie(dimension: int, seed: int) -> None:
         index.put("entity", f"{number:03}", twin[np.newaxis])
     for number in range(0, 200, 7):
         index.remove("entity", f"{number:03}")
-    assert len(set(index.search(query, "entity").values())) == 1
+    assert len(set(scores_of(index, query, "entity").values())) == 1
 
 
 def test_only_what_is_allowed_is_scored() -> None:
@@ -109,22 +109,22 @@ def test_only_what_is_allowed_is_scored() -> None:
     for source_id, row in (("best", (1, 0)), ("good", (0.8, 0.6)), ("bad", (0, 1))):
         index.put("entity", source_id, np.array([row], np.float32))
     query = vector(1, 0)
-    assert index.search(query, "entity", []) == {}
-    assert index.search(query, "entity", frozenset({"bad", "unknown"})) == {"bad": 0.0}
+    assert scores_of(index, query, "entity", []) == {}
+    assert scores_of(index, query, "entity", frozenset({"bad", "unknown"})) == {"bad": 0.0}
 
 
 def test_the_best_view_counts() -> None:
     index = VectorIndex(2)
     index.put("entity", "x", np.array([[0, 1], [1, 0], [0, -1]], np.float32))
-    assert index.search(vector(1, 0), "entity") == {"x": 1.0}
+    assert scores_of(index, vector(1, 0), "entity") == {"x": 1.0}
     index.put("entity", "x", np.array([[1, 0]], np.float32))
-    assert index.search(vector(0, 1), "entity") == {"x": 0.0}
+    assert scores_of(index, vector(0, 1), "entity") == {"x": 0.0}
 
 
 def test_unknown_kind() -> None:
     index = VectorIndex(2)
     index.remove("entity", "x")
-    assert index.search(vector(1, 0), "entity") == {}
+    assert scores_of(index, vector(1, 0), "entity") == {}
     assert index.documents("entity") == frozenset()
 
 
@@ -136,14 +136,14 @@ def test_put_refuses_and_keeps_what_was_there(bad: NDArray[np.float32]) -> None:
     index.put("entity", "x", np.array([[1, 0]], np.float32))
     with pytest.raises(ValueError, match=r"shape|finite"):
         index.put("entity", "x", bad)
-    assert index.search(vector(1, 0), "entity") == {"x": 1.0}
+    assert scores_of(index, vector(1, 0), "entity") == {"x": 1.0}
 
 
 @pytest.mark.parametrize("bad", [vector(1), vector(1, 0, 0), np.ones((1, 2), np.float32), vector(np.nan, 0)])
 def test_query_is_checked_even_when_there_is_nothing_to_find(bad: NDArray[np.float32]) -> None:
     index = VectorIndex(2)
     with pytest.raises(ValueError, match=r"dimensions|finite"):
-        index.search(bad, "entity")
+        scores_of(index, bad, "entity")
 
 
 def test_dimension_is_positive() -> None:
@@ -176,11 +176,11 @@ def test_the_last_view_becomes_a_document_of_another_kind() -> None:
     index.put("area", "other", np.array([[1, 0]], np.float32))
     index.part("entity", "sentence")
     assert index.documents("entity") == index.documents("sentence") == {"many", "one"}
-    assert index.search(vector(0, -1), "sentence") == {"many": 1.0, "one": 0.0}
-    assert index.search(vector(0, -1), "entity") == {"many": 0.0, "one": 0.0}
-    assert index.search(vector(0, 1), "entity") == {"many": 1.0, "one": 0.0}
+    assert scores_of(index, vector(0, -1), "sentence") == {"many": 1.0, "one": 0.0}
+    assert scores_of(index, vector(0, -1), "entity") == {"many": 0.0, "one": 0.0}
+    assert scores_of(index, vector(0, 1), "entity") == {"many": 1.0, "one": 0.0}
     # Who has no other view keeps it.
-    assert index.search(vector(-1, 0), "entity")["one"] == index.search(vector(-1, 0), "sentence")["one"] == 1.0
+    assert scores_of(index, vector(-1, 0), "entity")["one"] == scores_of(index, vector(-1, 0), "sentence")["one"] == 1.0
     assert index.documents("area") == {"other"}
     index.part("unknown", "rest")
     assert index.documents("rest") == frozenset()
@@ -212,4 +212,4 @@ def test_both_parts_are_as_if_they_had_been_put(views: list[int], *, loaded: boo
         one.put("entity", "new", unit_rows(seed, 2))
     query = unit_rows(seed + 1, 1)[0]
     for kind in ("entity", "rest"):
-        assert index.search(query, kind) == expected.search(query, kind)
+        assert scores_of(index, query, kind) == scores_of(expected, query, kind)

@@ -98,14 +98,6 @@ class VectorIndex:
         if kind in self._kinds:
             self._kinds[kind].remove(source_id)
 
-    def search(self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None) -> dict[str, float]:
-        """Score the documents of a kind, or those allowed of them: source id -> best cosine, in no order.
-
-        Raises as `scores` does.
-        """
-        source_ids, best = self.scores(query, kind, allowed)
-        return dict(zip(source_ids, best.tolist(), strict=True))
-
     def scores(
         self, query: NDArray[np.float32], kind: str, allowed: Collection[str] | None = None
     ) -> tuple[list[str], NDArray[np.float32]]:
