@@ -34,6 +34,7 @@ class Talk:
             ("homeassistant", "turn_on"),
             ("homeassistant", "turn_off"),
             ("homeassistant", "toggle"),
+            ("switch", "turn_on"),
             ("cover", "open_cover"),
             ("cover", "set_cover_position"),
             ("lock", "unlock"),
@@ -225,6 +226,46 @@ async def test_rights(talk: Talk, hass: HomeAssistant) -> None:
 async def test_several_at_once(talk: Talk) -> None:
     await talk.say("could you switch off the lights of the living room for me")
     assert {one for _, one in talk.done} >= {"light.sofa_lamp", "light.living_room_ceiling", "light.lamp_living"}
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "done"),
+    [
+        (
+            "turn off the telly and turn on the beside light",
+            "en",
+            [("turn_off", "media_player.tv"), ("turn_on", "light.bedside")],
+        ),
+        (
+            "mach die Stehlampen an und dann das Küchenlichd aus",
+            "de",
+            [("turn_off", "light.kitchen_ceiling"), ("turn_on", "light.sofa_lamp")],
+        ),
+        # Two things, but one request.
+        (
+            "turn on the coffee maker and the kettle",
+            "en",
+            [("turn_on", "switch.coffee"), ("turn_on", "switch.kettle")],
+        ),
+    ],
+)
+async def test_two_in_one_sentence(talk: Talk, text: str, language: str, done: list[tuple[str, str]]) -> None:
+    said = await talk.say(text, language)
+    assert talk.done == done, said
+
+
+async def test_a_name_is_no_request(talk: Talk) -> None:
+    # Home Assistant's own sentences switch on what is only named in full.
+    await talk.say("the kettel")
+    assert talk.done == []
+
+
+async def test_of_two_none_is_done_if_one_is_not_clear(talk: Talk) -> None:
+    await talk.say("turn off the telly and unlock the frontdoor")
+    assert talk.done == []
+    talk.conversation_id = None
+    await talk.say("turn off the telly and fix the roof")
+    assert talk.done == []
 
 
 async def test_one_device_and_the_languages(hass: HomeAssistant, talk: Talk, entry: MockConfigEntry) -> None:

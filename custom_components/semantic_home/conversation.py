@@ -27,8 +27,20 @@ from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .entity import SemanticHomeEntity
 from .home_index import EntityFilter
-from .intents import ASSISTANT, async_carry_out
-from .matching import Grammar, MatchRequest, Status, Thing, Wish, missing, read_wish, toggles
+from .intents import ASSISTANT, async_carry_out, joined
+from .matching import (
+    Grammar,
+    MatchRequest,
+    Outcome,
+    Status,
+    Thing,
+    Wish,
+    halves,
+    missing,
+    only_names,
+    read_wish,
+    toggles,
+)
 from .runtime import SemanticHomeConfigEntry
 from .service_calls import FAILURES, async_failure, place_of
 
@@ -137,6 +149,8 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         text = asked.text.strip()[:MAX_QUERY_LENGTH]
         if not text:
             return await self._async_not_understood(asked)
+        if (both := await self._async_both(asked, speaker, text)) is not None:
+            return both
         # "And the one in the bedroom": what is to be done was said before.
         goes_on = before if before is not None and "action" in missing(text, asked.language) else None
         asker = speaker.asker if goes_on is None else replace(speaker.asker, teaches=False)
@@ -146,6 +160,43 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         if clarified.outcome.status is Status.NONE:
             return await self._async_not_understood(asked)
         return await self._async_settle(asked, conversation_id, speaker, goes_on or text, clarified)
+
+    async def _async_both(self, asked: ConversationInput, speaker: _Speaker, text: str) -> _Reply | None:
+        """Do two things that were said in one sentence; None unless both are clear."""
+        for first, second in await self.hass.async_add_executor_job(list, halves(text, asked.language)):
+            clear = await self._async_clear(asked, speaker, first, first)
+            other = await self._async_clear(asked, speaker, second, second)
+            if clear is not None and other is None:
+                # "The lamp and the radio", but "the kitchen and hallway lights" is understood as a whole.
+                whole = await self._async_begin(asked, speaker, text)
+                other = await self._async_clear(asked, speaker, second, first) if len(whole.entity_ids) == 1 else None
+            if clear is not None and other is not None:
+                done = [await async_carry_out(self.hass, asked, wish, things) for wish, things in (clear, other)]
+                return _Reply(joined(asked.language, done))
+        return None
+
+    async def _async_clear(
+        self, asked: ConversationInput, speaker: _Speaker, text: str, request: str
+    ) -> tuple[Wish, Sequence[Thing]] | None:
+        """Give what is to be done, if nothing about it has to be asked, guessed or refused.
+
+        `request` says what is to be done, where that is not the text, which then only names what it is done with.
+        """
+        outcome = await self._async_begin(asked, speaker, text)
+        if outcome.status is not Status.RESOLVED:
+            return None
+        things = list((await self._home.async_things(outcome.entity_ids)).values())
+        if request != text and not only_names(text, asked.language, things):
+            return None
+        wish = await self._async_wish(asked, request, things)
+        if wish is None or not wish.certain:
+            return None
+        free = all(not thing.guarded and speaker.may_control(thing.entity_id) for thing in things)
+        return (wish, things) if wish.asks or free else None
+
+    async def _async_begin(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
+        request = MatchRequest(text, caution=self._home.caution)
+        return (await self._home.clarifications.async_begin(request, asked.language, speaker.asker)).outcome
 
     async def _async_settle(
         self, asked: ConversationInput, conversation_id: str, speaker: _Speaker, request: str, clarified: Clarified
@@ -187,12 +238,9 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         if domains <= {*_TOGGLED} and toggles(request, await _async_toggle_words(self.hass, asked.language)):
             return Wish(intent.INTENT_TOGGLE)
         names = [name for thing in things for name in (thing.name, *thing.aliases)]
-        # In its own words first: an answer may say what is to be done, too.
-        for text in dict.fromkeys((request, asked.text)):
-            wish = await self.hass.async_add_executor_job(read_wish, text, asked.language, domains, names)
-            if wish is not None:
-                return wish
-        return None
+        wish = await self.hass.async_add_executor_job(read_wish, request, asked.language, domains, names)
+        # Whoever only names a thing has not said what to do with it, however likely one thing is.
+        return None if wish and not wish.certain and only_names(request, asked.language, things) else wish
 
     async def _async_not_understood(self, asked: ConversationInput) -> _Reply:
         response = intent.IntentResponse(asked.language)

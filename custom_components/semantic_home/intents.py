@@ -49,6 +49,20 @@ async def async_carry_out(
     return response
 
 
+def joined(language: str, responses: Sequence[intent.IntentResponse]) -> intent.IntentResponse:
+    """Make one response of those to several requests; it is an error only if all of them are."""
+    response = intent.IntentResponse(language)
+    speech = [str(one.speech.get("plain", {}).get("speech", "")) for one in responses]
+    text = ". ".join(part.rstrip(".") for part in speech if part)
+    done = [one for one in responses if one.response_type is not intent.IntentResponseType.ERROR]
+    if not done:
+        response.async_set_error(responses[0].error_code or intent.IntentResponseErrorCode.UNKNOWN, text)
+        return response
+    _merge(response, done, [])
+    response.async_set_speech(text)
+    return response
+
+
 async def _async_handle(
     hass: HomeAssistant, asked: ConversationInput, wish: Wish, thing: Thing
 ) -> intent.IntentResponse:
