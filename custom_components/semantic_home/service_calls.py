@@ -1,4 +1,4 @@
-"""What the actions have in common: the home they are asked of, what users type, their rights, what went wrong."""
+"""What actions and LLM tools have in common: the home that is asked, what users type, their rights, what went wrong."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -7,7 +7,7 @@ import voluptuous as vol
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
-from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, UnknownUser
 from homeassistant.helpers import (
     area_registry as ar,
@@ -56,32 +56,32 @@ GENERATION = vol.All(cv.string, vol.Coerce(GenerationChoice))
 FAILURES = (EncoderError, StoreError, NoSuchGenerationError, GenerationSilentError)
 
 
-def home_of(call: ServiceCall) -> SemanticHome:
+def home_of(hass: HomeAssistant) -> SemanticHome:
     """Give the home that is asked; raises ServiceValidationError while there is none."""
-    entry: SemanticHomeConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, None)
+    entry: SemanticHomeConfigEntry = service.async_get_config_entry(hass, DOMAIN, None)
     return entry.runtime_data
 
 
-async def async_settled_home(call: ServiceCall) -> SemanticHome:
+async def async_settled_home(hass: HomeAssistant) -> SemanticHome:
     """Give the home, once it is loaded again if it is being reloaded: a change of model must not cost a query."""
-    for entry in call.hass.config_entries.async_entries(DOMAIN):
+    for entry in hass.config_entries.async_entries(DOMAIN):
         async with entry.setup_lock:
             pass
-    return home_of(call)
+    return home_of(hass)
 
 
-async def async_ask_home[Answer](call: ServiceCall, ask: Callable[[SemanticHome], Awaitable[Answer]]) -> Answer:
+async def async_ask_home[Answer](hass: HomeAssistant, ask: Callable[[SemanticHome], Awaitable[Answer]]) -> Answer:
     """Ask the home, anew if a reload that began meanwhile has closed it; of FAILURES users are told in their words."""
-    home = await async_settled_home(call)
+    home = await async_settled_home(hass)
     try:
         try:
             return await ask(home)
         except StoreError:
-            if (reloaded := await async_settled_home(call)) is home:
+            if (reloaded := await async_settled_home(hass)) is home:
                 raise
             return await ask(reloaded)
     except FAILURES as err:
-        raise await async_failure(call.hass, err) from err
+        raise await async_failure(hass, err) from err
 
 
 def checked_text(text: str, field: str, maximum: int) -> str:
@@ -110,33 +110,33 @@ def check_number(texts: list[str], maximum: int) -> None:
         )
 
 
-async def async_may_read(call: ServiceCall) -> Callable[[str], bool] | None:
+async def async_may_read(hass: HomeAssistant, context: Context) -> Callable[[str], bool] | None:
     """Give the caller's right to read an entity; None, which is no limit, for automations and who may read all."""
-    if call.context.user_id is None:
+    if context.user_id is None:
         return None
-    user = await call.hass.auth.async_get_user(call.context.user_id)
+    user = await hass.auth.async_get_user(context.user_id)
     if user is None:
-        raise UnknownUser(context=call.context)
+        raise UnknownUser(context=context)
     if user.permissions.access_all_entities(POLICY_READ):
         return None
     return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
 
 
-async def async_is_admin(call: ServiceCall) -> bool:
+async def async_is_admin(hass: HomeAssistant, context: Context) -> bool:
     """Tell whether the caller may change what the home knows: an administrator, or an automation."""
-    if call.context.user_id is None:
+    if context.user_id is None:
         return True
-    user = await call.hass.auth.async_get_user(call.context.user_id)
+    user = await hass.auth.async_get_user(context.user_id)
     if user is None:
-        raise UnknownUser(context=call.context)
+        raise UnknownUser(context=context)
     return user.is_admin
 
 
-async def async_may_teach(call: ServiceCall) -> bool:
+async def async_may_teach(hass: HomeAssistant, context: Context) -> bool:
     """Tell whether the home learns from the caller: an automation, or who may control all that there is."""
-    if call.context.user_id is None:
+    if context.user_id is None:
         return True
-    user = await call.hass.auth.async_get_user(call.context.user_id)
+    user = await hass.auth.async_get_user(context.user_id)
     return user is not None and user.permissions.access_all_entities(POLICY_CONTROL)
 
 
@@ -148,7 +148,7 @@ async def async_limits(call: ServiceCall) -> EntityFilter:
         label_ids=_known(call, ATTR_LABEL_ID, "unknown_label", lr.async_get(call.hass).async_get_label),
         domains=call.data.get(ATTR_DOMAIN, ()),
         device_classes=call.data.get(ATTR_DEVICE_CLASS, ()),
-        permits=await async_may_read(call),
+        permits=await async_may_read(call.hass, call.context),
     )
 
 
