@@ -12,6 +12,7 @@ from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
 from .index import NewerSchemaError, StoreError
 from .index_damage import ISSUE_INDEX
 from .index_thread import database_path
+from .llm_api import async_setup_llm_api
 from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
@@ -23,8 +24,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions, which are there (and say why they cannot answer) without an entry too."""
+    """Set up the actions and the LLM API, which are there (and say why they cannot answer) without an entry too."""
     async_setup_services(hass)
+    async_setup_llm_api(hass)
     return True
 
 
