@@ -316,18 +316,19 @@ async def secrets(hass: HomeAssistant, home: Home, entry: MockConfigEntry) -> Mo
 
 
 async def everything_said(hass: HomeAssistant, **said: Any) -> str:
-    """Ask all tools about what is hidden, and write down all that they say."""
+    """Ask all tools about what is hidden, and write down all that they say, but for what was asked."""
     names = ["Secret lamp", "Geheimlampe", "light.secret_lamp", "the secret light in the bedroom", "all lights"]
+    names += ["turn on everything", "front door", "the fan"]
+    fan = "turn the fan on when the bedroom is hot"
     answers = [
-        await ask(hass, "find_entities", said, names=names),
-        await ask(hass, "find_entities", said, names=["turn on everything", "front door", "the fan"]),
+        [found["entities"] for found in await find(hass, *names, said=said)],
         *[await ask(hass, "clarify", said, query=query) for query in ("turn on the light", "the secret lamp", "a fan")],
         *[
             await ask(hass, "search_knowledge", said, query=query)
             for query in ("secret lamp", "which lamp hums", "secret plan", "cosy", "secret service")
         ],
         await ask(hass, "suggest", said, yaml=True),
-        await ask(hass, "suggest", said, goal="turn the fan on when the bedroom is hot", area="Bedroom", yaml=True),
+        await ask(hass, "suggest", said, goal=fan, area="Bedroom", yaml=True),
     ]
     return json.dumps(answers)
 
@@ -337,12 +338,11 @@ async def test_nothing_is_told_of_what_is_not_exposed(hass: HomeAssistant) -> No
     response = await act(hass, "match_devices", query="the secret lamp")
     assert response["entity_ids"] == ["light.secret_lamp"], "the index knows it"
     known = await act(hass, "search_knowledge", query="secret plan", types=["automation"])
-    assert known["results"][0]["text"].startswith("Secret plan")
+    assert known["results"][0]["metadata"]["name"] == "Secret plan"
 
     said = await everything_said(hass)
-    assert "secret" not in said.replace("the secret light", "").casefold().replace('"name": "secret lamp"', "").replace(
-        '"name": "light.secret_lamp"', ""
-    )
+    assert "secret" not in said.casefold()
+    assert "geheim" not in said.casefold()
     assert "lock.front_door" not in said
     assert await meant(hass, "Secret lamp") != ("match", {"light.secret_lamp"})
     assert "light.bedside" in said
@@ -376,7 +376,7 @@ async def test_the_users_own_rights_count_too(hass: HomeAssistant) -> None:
     user.mock_policy({"entities": {"entity_ids": {entity_id: {"read": True} for entity_id in readable}}})
     said = {"context": Context(user_id=user.id)}
     answers = json.loads(await everything_said(hass, **said))
-    told = {entity["entity_id"] for result in answers[0]["results"] for entity in result["entities"]}
+    told = {entity["entity_id"] for entities in answers[0] for entity in entities}
     assert told == {"light.sofa_lamp"}
     assert await meant(hass, "Bedside light", said=said) != ("match", {"light.bedside"})
     pieces = (await ask(hass, "search_knowledge", said, query="cosy"))["results"]

@@ -17,7 +17,6 @@ from homeassistant.components.conversation import (
     ConversationInput,
     ConversationResult,
 )
-from homeassistant.components.homeassistant.exposed_entities import async_should_expose
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import intent
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -26,6 +25,7 @@ from homeassistant.helpers.translation import async_get_translations
 from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .entity import SemanticHomeEntity
+from .exposure import async_exposed
 from .home_index import EntityFilter
 from .intents import ASSISTANT, async_carry_out, joined
 from .matching import (
@@ -280,13 +280,7 @@ class _Speaker:
     async def async_find(cls, hass: HomeAssistant, asked: ConversationInput) -> _Speaker:
         user_id = asked.context.user_id
         user = None if user_id is None else await hass.auth.async_get_user(user_id)
-        exposed = frozenset(
-            state.entity_id
-            for state in hass.states.async_all()
-            if async_should_expose(hass, ASSISTANT, state.entity_id)
-        )
-        may_read = _right(user, POLICY_READ)
-        limits = EntityFilter(permits=lambda entity_id: entity_id in exposed and may_read(entity_id))
+        limits = EntityFilter(permits=async_exposed(hass, ASSISTANT, _right(user, POLICY_READ)).__contains__)
         teaches = user is None or user.permissions.access_all_entities(POLICY_CONTROL)
         return cls(Asker(user_id, limits, place_of(hass, asked.device_id), teaches), user)
 

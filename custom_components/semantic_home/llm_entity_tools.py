@@ -118,7 +118,7 @@ async def _async_known(caller: Caller, limits: EntityFilter) -> SpokenNames:
         in_area = not limits.area_ids or (entity.area is not None and entity.area.id in limits.area_ids)
         return in_area and (not limits.domains or entity.domain in limits.domains)
 
-    return SpokenNames(entities, admits, caller.area_id)
+    return SpokenNames(entities, admits, caller.place)
 
 
 async def _async_find(

@@ -26,7 +26,6 @@ _ATTR_YAML: Final = "yaml"
 MAX_PIECES = 5
 MAX_PIECE_LENGTH = 400
 """A prompt is no place for a whole text."""
-_MIN_CONFIDENCE = 0.1
 MAX_SUGGESTIONS = 3
 
 
@@ -53,14 +52,14 @@ class SearchKnowledge(HomeTool):
             checked_text(args[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
             KnowledgeFilter(kinds=(KIND_KNOWLEDGE, *ENTITY_KINDS), permits=caller.visible.__contains__),
             limit=MAX_PIECES,
-            min_confidence=_MIN_CONFIDENCE,
         )
 
         async def ask(home: SemanticHome) -> KnowledgeAnswer:
             return await home.search.async_search(query)
 
         found = (await async_ask_home(caller.hass, ask)).findings.found
-        return {"results": [_piece(one.document) for one in found]}
+        # An agent judges for itself what it reads: in a house that knows little, little stands out.
+        return {"results": [_piece(one.document) for one in found if one.lexical > 0 or (one.dense or 0) > 0]}
 
 
 class Suggest(HomeTool):
@@ -91,7 +90,9 @@ class Suggest(HomeTool):
 
 
 def _piece(document: Document) -> JsonObjectType:
-    text = document.views[-1] if document.views else ""
+    # A note is its text; an automation has its name first, and what it does last.
+    views = [*document.views[:1], *document.views[1:][-1:]]
+    text = ": ".join(views)
     if len(text) > MAX_PIECE_LENGTH:
         text = text[: MAX_PIECE_LENGTH - 1] + "…"
     return {"type": document.knowledge_type or document.kind, "text": text}

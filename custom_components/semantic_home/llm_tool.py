@@ -16,27 +16,25 @@ from homeassistant.helpers.llm import (
     ToolAnnotations,
     ToolInput,
     ToolResult,
-    async_get_match_preferences,
 )
 from homeassistant.util.json import JsonObjectType
 
 from .const import DOMAIN, MAX_QUERY_LENGTH
-from .describe import KIND_AREA, place_id
 from .exposure import async_exposed
 from .home_index import EntityFilter
-from .service_calls import async_may_read, checked_text
+from .service_calls import async_may_read, checked_text, place_of
 
 ATTR_AREA: Final = "area"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks through an agent: the user, what may be told to both, where they are, and what they speak."""
+    """Who asks through an agent: the user, what may be told, the device that heard it, and what is spoken."""
 
     hass: HomeAssistant
     context: Context
     visible: frozenset[str]
-    area_id: str | None
+    device_id: str | None
     language: str
 
     @classmethod
@@ -44,16 +42,15 @@ class Caller:
         """Tell what is exposed to the assistant and may be read by its user, whatever the index holds."""
         context = llm_context.context or Context()
         visible = async_exposed(hass, llm_context.assistant, await async_may_read(hass, context))
-        area_id = async_get_match_preferences(hass, llm_context).area_id
         language = llm_context.language
         if not language or language == MATCH_ALL:
             language = hass.config.language
-        return cls(hass, context, visible, area_id, language)
+        return cls(hass, context, visible, llm_context.device_id, language)
 
     @property
     def place(self) -> str | None:
         """The area where the asking device stands, by its id as a place."""
-        return place_id(KIND_AREA, self.area_id) if self.area_id else None
+        return place_of(self.hass, self.device_id)
 
     def limits(self, **limits: Any) -> EntityFilter:
         """Limit an answer to what may be told."""

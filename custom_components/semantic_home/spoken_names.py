@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import re
 
+from .describe import KIND_AREA, place_id
 from .exposure import SpokenEntity
 from .matching.text import fold
 
@@ -27,7 +28,7 @@ class SpokenNames:
     def __init__(
         self, entities: Iterable[SpokenEntity], admits: Callable[[SpokenEntity], bool], near: str | None = None
     ) -> None:
-        """Take the entities, which of them may be called by a name, and the area where they are called.
+        """Take the entities, which of them may be called by a name, and the place where they are called.
 
         By its id each can be called: whoever knows that means no other.
         """
@@ -56,5 +57,7 @@ class SpokenNames:
         if (own := _AROUND.sub("", heard).casefold()) in self._by_id:
             return {own: self._by_id[own]}
         called = self._by_name.get(fold(heard), {}) if fold(heard) else {}
-        here = {number: one for number, one in called.items() if one.area and one.area.id == self._near}
+        here = {
+            number: one for number, one in called.items() if one.area and place_id(KIND_AREA, one.area.id) == self._near
+        }
         return here or called
