@@ -15,13 +15,15 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.llm import APIInstance, LLMContext, ToolInput, ToolResult, async_get_api, selector_serializer
 from homeassistant.setup import async_setup_component
 
-from custom_components.semantic_home.const import CONF_SCOPE, DOMAIN, SCOPE_ALL
+from custom_components.semantic_home.const import CONF_MODEL, CONF_SCOPE, DOMAIN, SCOPE_ALL
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import StoreError
 from custom_components.semantic_home.llm_entity_tools import MAX_ENTITIES, MAX_NAMES, FindEntities
 from custom_components.semantic_home.llm_knowledge_tools import MAX_PIECE_LENGTH, MAX_PIECES
 from custom_components.semantic_home.runtime import SemanticHome
 
+from .benchmark.prompt import async_measure
+from .benchmark.prompt_home import made_up
 from .house import Home, async_let_sync, async_set_up, async_wait_complete
 from .test_clarify import LAMPS
 
@@ -75,7 +77,7 @@ def satellite_in(home: Home, area: str) -> str:
 @pytest.fixture
 async def nameless(hass: HomeAssistant, home: Home) -> MockConfigEntry:
     """Set the integration up without a model: only names answer."""
-    entry = MockConfigEntry(domain=DOMAIN, title="Semantic Home", data={})
+    entry = MockConfigEntry(domain=DOMAIN, title="Semantic Home", data={CONF_MODEL: None})
     await async_set_up(hass, entry)
     return entry
 
@@ -448,3 +450,16 @@ async def test_the_own_api_survives_another_integrations_failure(
         own = await api_of(hass, DOMAIN)
     assert {DOMAIN, "homeassistant"} <= {tool.integration for tool in own.tools}
     assert "The LLM tools of intent are left out" in caplog.text
+
+
+async def test_what_is_sent_of_a_large_home(hass: HomeAssistant) -> None:
+    """What scripts/measure_prompt.py counts in tokens."""
+    things = made_up(320)
+    assert len({thing.names for thing in things}) == 320
+    (assist, with_tools, own), look_up = await async_measure(hass, things, len)
+    assert assist.prompt > sum(len(name) for thing in things for name in thing.names), "they are all listed"
+    assert 0 < with_tools.prompt - assist.prompt < 500
+    assert (with_tools.number, with_tools.tools) == (own.number, own.tools)
+    assert assist.number == own.number - len(TOOLS)
+    assert own.prompt < assist.prompt / 10
+    assert 0 < look_up < 500
