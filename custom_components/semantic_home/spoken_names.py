@@ -37,14 +37,14 @@ class SpokenNames:
         self._by_name: defaultdict[str, dict[str, SpokenEntity]] = defaultdict(dict)
         for entity in entities:
             self._by_id[entity.entity_id] = entity
-            for name in map(fold, entity.names if admits(entity) else ()):
+            for name in map(_key, entity.names if admits(entity) else ()):
                 self._by_name[name][entity.entity_id] = entity
 
     def find(self, heard: str) -> Heard | None:
         """Find who is called so: by the whole of it or, joined, by each of its parts; None when nobody is."""
         if whole := self._called(heard):
             return Heard(tuple(whole.values()), len(whole) == 1)
-        parts = [self._called(part) for part in _JOINTS.split(heard) if fold(part)]
+        parts = [self._called(part) for part in _JOINTS.split(heard) if part.strip()]
         if not parts or not all(parts):
             return None
         # Several names of one entity, or several entities.
@@ -56,8 +56,13 @@ class SpokenNames:
     def _called(self, heard: str) -> dict[str, SpokenEntity]:
         if (own := _AROUND.sub("", heard).casefold()) in self._by_id:
             return {own: self._by_id[own]}
-        called = self._by_name.get(fold(heard), {}) if fold(heard) else {}
+        called = self._by_name.get(_key(heard), {})
         here = {
             number: one for number, one in called.items() if one.area and place_id(KIND_AREA, one.area.id) == self._near
         }
         return here or called
+
+
+def _key(name: str) -> str:
+    # A name may be but a sign, of which folding leaves nothing.
+    return fold(name) or name.strip().casefold()
