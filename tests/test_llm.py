@@ -366,6 +366,10 @@ async def test_knowledge_that_is_told(hass: HomeAssistant) -> None:
     assert any(text.startswith("Cosy evening") for text in cosy)
     assert any(text.startswith("cosy_reading") for text in cosy)
     assert not any(text.startswith("Cosy night") for text in cosy), "it uses something hidden, too"
+    asked = {"query": "motion-activated light"}
+    assert "blueprint" in {result["type"] for result in (await act(hass, "search_knowledge", **asked))["results"]}
+    told = (await ask(hass, "search_knowledge", **asked))["results"]
+    assert "blueprint" not in {result["type"] for result in told}, "it is neither about the home nor the household's"
     await act(hass, "add_knowledge", text="The boiler: " + "it knocks twice, " * 100)
     [long, *_] = await texts("boiler knocks")
     assert len(long) == MAX_PIECE_LENGTH
