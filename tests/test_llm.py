@@ -5,6 +5,8 @@ import json
 from typing import Any
 from unittest.mock import patch
 
+from hypothesis import HealthCheck, given, settings, strategies as st
+import orjson
 import probatio
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser, async_mock_service
@@ -24,7 +26,8 @@ from custom_components.semantic_home.runtime import SemanticHome
 
 from .benchmark.prompt import async_measure
 from .benchmark.prompt_home import made_up
-from .house import Home, async_let_sync, async_set_up, async_wait_complete
+from .house import ENTITIES, Home, async_let_sync, async_set_up, async_wait_complete
+from .test_any_input import _texts, _values
 from .test_clarify import LAMPS
 
 TOOLS = ("find_entities", "clarify", "search_knowledge", "suggest")
@@ -217,6 +220,42 @@ async def test_bad_arguments_are_explained(hass: HomeAssistant, tool: str, args:
     assert result.error
     assert result.data.keys() == {"error"}
     assert said in str(result.data["error"])
+
+
+_FIELDS = {
+    "find_entities": {"names": st.lists(_texts, max_size=3), "area": st.just("kitchen") | _texts, "domain": _texts},
+    "clarify": {"query": _texts, "clarification_id": _texts, "answer": _texts},
+    "search_knowledge": {"query": _texts},
+    "suggest": {"goal": _texts, "area": _texts, "yaml": st.booleans()},
+}
+
+
+@st.composite
+def _uses(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Use a tool with some of its arguments, most of the right shape, and now and then one that it does not have."""
+    tool = draw(st.sampled_from(TOOLS))
+    wanted = {name: fitting for name, fitting in _FIELDS[tool].items() if draw(st.booleans())}
+    args = {name: draw(_values if draw(st.integers(0, 5)) == 0 else fitting) for name, fitting in wanted.items()}
+    return tool, args | ({draw(st.text(max_size=400)): draw(_values)} if draw(st.integers(0, 9)) == 0 else {})
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(used=_uses())
+def test_any_argument(hass: HomeAssistant, nameless: MockConfigEntry, used: tuple[str, dict[str, Any]]) -> None:
+    tool, args = used
+    for domain, object_id, *_ in ENTITIES[::2]:
+        async_expose_entity(hass, "conversation", f"{domain}.{object_id}", False)
+    result = hass.loop.run_until_complete(use(hass, tool, args))
+    assert not result.error or result.data.keys() == {"error"}
+    sent = orjson.dumps(result.data).decode()
+    assert len(sent) < 15_000
+    hidden = [f"{domain}.{object_id}" for domain, object_id, *_ in ENTITIES[::2]]
+    assert not [one for one in hidden if one in sent and one not in str(args)]
 
 
 @pytest.mark.usefixtures("nameless")

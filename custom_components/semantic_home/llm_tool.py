@@ -25,6 +25,7 @@ from .home_index import EntityFilter
 from .service_calls import async_may_read, checked_text, place_of
 
 ATTR_AREA: Final = "area"
+_MAX_ERROR_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class HomeTool(Tool):
             args = self.parameters(given)
             return ToolResult(await self._async_answer(await Caller.async_of(hass, llm_context), args))
         except (HomeAssistantError, vol.Invalid) as err:
-            return ToolResult({"error": str(err) or type(err).__name__}, error=True)
+            return ToolResult({"error": _said(err)}, error=True)
 
     @abstractmethod
     async def _async_answer(self, caller: Caller, args: dict[str, Any]) -> JsonObjectType:
@@ -104,3 +105,9 @@ class HomeTool(Tool):
     @override
     def __hash__(self) -> int:
         return hash(type(self))
+
+
+def _said(err: Exception) -> str:
+    """Say what went wrong, so that it can be sent on: what was given is in it, and may be long or half a sign."""
+    text = str(err).encode("utf-8", "replace").decode() or type(err).__name__
+    return text[:_MAX_ERROR_LENGTH]
