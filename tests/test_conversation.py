@@ -223,6 +223,12 @@ async def test_rights(talk: Talk, hass: HomeAssistant) -> None:
     assert talk.done == []
 
 
+async def test_who_is_not_known_may_do_nothing(talk: Talk) -> None:
+    result = await talk.result("turn off the telly", context=Context(user_id="nobody"))
+    assert result.response.response_type is IntentResponseType.ERROR
+    assert talk.done == []
+
+
 async def test_several_at_once(talk: Talk) -> None:
     await talk.say("could you switch off the lights of the living room for me")
     assert {one for _, one in talk.done} >= {"light.sofa_lamp", "light.living_room_ceiling", "light.lamp_living"}

@@ -6,8 +6,6 @@ from typing import Final, override
 
 from home_assistant_intents import get_languages
 
-from homeassistant.auth.models import User
-from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.components import conversation
 from homeassistant.components.conversation import (
     AssistantContent,
@@ -42,7 +40,7 @@ from .matching import (
     toggles,
 )
 from .runtime import SemanticHomeConfigEntry
-from .service_calls import FAILURES, async_failure, place_of
+from .service_calls import FAILURES, async_failure, async_may_control, async_may_read, place_of
 
 PARALLEL_UPDATES = 0
 
@@ -191,7 +189,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         wish = await self._async_wish(asked, request, things)
         if wish is None or not wish.certain:
             return None
-        free = all(not thing.guarded and speaker.may_control(thing.entity_id) for thing in things)
+        free = speaker.may_control(things) and not any(thing.guarded for thing in things)
         return (wish, things) if wish.asks or free else None
 
     async def _async_begin(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
@@ -223,7 +221,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
                 # Before something is opened that a burglar would like to be open.
                 confirmation = self._home.clarifications.async_confirm(request, asked.language, speaker.asker, things)
                 return self._ask(asked, conversation_id, request, confirmation)
-        if not wish.asks and not all(speaker.may_control(thing.entity_id) for thing in things):
+        if not wish.asks and not speaker.may_control(things):
             return await self._async_refuse(asked, "not_permitted", things)
         self._remember(conversation_id, _Turn(request))
         return _Reply(await async_carry_out(self.hass, asked, wish, things))
@@ -271,28 +269,21 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
 @dataclass(frozen=True, slots=True)
 class _Speaker:
-    """Who speaks, and what is exposed to whom people speak to."""
+    """Who speaks, of what there is for people who speak, and what of it may be controlled (None: all)."""
 
     asker: Asker
-    user: User | None
+    controls: Callable[[str], bool] | None
 
     @classmethod
     async def async_find(cls, hass: HomeAssistant, asked: ConversationInput) -> _Speaker:
-        user_id = asked.context.user_id
-        user = None if user_id is None else await hass.auth.async_get_user(user_id)
-        limits = EntityFilter(permits=async_exposed(hass, ASSISTANT, _right(user, POLICY_READ)).__contains__)
-        teaches = user is None or user.permissions.access_all_entities(POLICY_CONTROL)
-        return cls(Asker(user_id, limits, place_of(hass, asked.device_id), teaches), user)
+        context = asked.context
+        visible = async_exposed(hass, ASSISTANT, await async_may_read(hass, context))
+        limits, controls = EntityFilter(permits=visible.__contains__), await async_may_control(hass, context)
+        return cls(Asker(context.user_id, limits, place_of(hass, asked.device_id), teaches=controls is None), controls)
 
-    def may_control(self, entity_id: str) -> bool:
-        """Tell whether the speaker may control an entity."""
-        return _right(self.user, POLICY_CONTROL)(entity_id)
-
-
-def _right(user: User | None, policy: str) -> Callable[[str], bool]:
-    if user is None:
-        return lambda _: True
-    return lambda entity_id: user.permissions.check_entity(entity_id, policy)
+    def may_control(self, things: Sequence[Thing]) -> bool:
+        """Tell whether the speaker may control all of these."""
+        return self.controls is None or all(self.controls(thing.entity_id) for thing in things)
 
 
 def _saying(asked: ConversationInput, text: str) -> intent.IntentResponse:

@@ -112,14 +112,23 @@ def check_number(texts: list[str], maximum: int) -> None:
 
 async def async_may_read(hass: HomeAssistant, context: Context) -> Callable[[str], bool] | None:
     """Give the caller's right to read an entity; None, which is no limit, for automations and who may read all."""
+    return await _async_right(hass, context, POLICY_READ)
+
+
+async def async_may_control(hass: HomeAssistant, context: Context) -> Callable[[str], bool] | None:
+    """Give the caller's right to control an entity; None, which is no limit, as in `async_may_read`."""
+    return await _async_right(hass, context, POLICY_CONTROL)
+
+
+async def _async_right(hass: HomeAssistant, context: Context, policy: str) -> Callable[[str], bool] | None:
     if context.user_id is None:
         return None
     user = await hass.auth.async_get_user(context.user_id)
     if user is None:
         raise UnknownUser(context=context)
-    if user.permissions.access_all_entities(POLICY_READ):
+    if user.permissions.access_all_entities(policy):
         return None
-    return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
+    return lambda entity_id: user.permissions.check_entity(entity_id, policy)
 
 
 async def async_is_admin(hass: HomeAssistant, context: Context) -> bool:
@@ -134,10 +143,7 @@ async def async_is_admin(hass: HomeAssistant, context: Context) -> bool:
 
 async def async_may_teach(hass: HomeAssistant, context: Context) -> bool:
     """Tell whether the home learns from the caller: an automation, or who may control all that there is."""
-    if context.user_id is None:
-        return True
-    user = await hass.auth.async_get_user(context.user_id)
-    return user is not None and user.permissions.access_all_entities(POLICY_CONTROL)
+    return await async_may_control(hass, context) is None
 
 
 async def async_limits(call: ServiceCall) -> EntityFilter:
