@@ -1,13 +1,16 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
+from .aliases import MAX_LENGTH as MAX_ALIAS_LENGTH, is_good_alias
 from .answers import languages
 from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
+from .home import Home
 from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
 from .questions import Ambiguity, Option, Question, Thing
 from .request_model import RequestModel
+from .request_names import named_words
 from .types import (
     Candidate,
     Caution,
@@ -26,6 +29,7 @@ from .vocabulary import Vocabulary
 from .weights import Weights
 
 __all__ = [
+    "MAX_ALIAS_LENGTH",
     "Ambiguity",
     "Background",
     "Candidate",
@@ -34,6 +38,7 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Grammar",
+    "Home",
     "Learned",
     "Lexicon",
     "MatchRequest",
@@ -58,8 +63,10 @@ __all__ = [
     "begin",
     "compared",
     "hybrid",
+    "is_good_alias",
     "languages",
     "missing",
+    "named_words",
     "replies",
     "reply",
     "weigh",
