@@ -16,7 +16,6 @@ from .index import DEFAULT_SCORE, Knowledge
 from .index_thread import IndexThread
 from .learned_requests import read_learned
 from .matching import Candidate, Home, is_good_alias, named_words
-from .matching.guarded import is_guarded
 from .matching.text import fold
 
 _ID_LENGTH = 16
@@ -135,5 +134,5 @@ def _calling(uses: Sequence[tuple[Candidate, str, Knowledge]]) -> Calling:
         str(latest.metadata.get("language") or ""),
         tuple(dict.fromkeys(row.text for _, _, row in uses)),
         latest.updated,
-        is_guarded(one.entity_id, one.device_class, (*one.names, *one.related)),
+        one.guarded,
     )

@@ -119,7 +119,7 @@ class SemanticHome:
         """Reports what of that waits for a yes."""
         self.results = RecentResults()
         """What requests were taken to mean lately."""
-        self.clarifications = Clarifications(self._async_result, self._async_things, self.knowledge.async_learn)
+        self.clarifications = Clarifications(self._async_result, self.async_things, self.knowledge.async_learn)
         """The questions that wait for an answer."""
         self._listeners: set[CALLBACK_TYPE] = set()
         self._syncs = (HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self), AutomationSync(hass, self))
@@ -250,7 +250,8 @@ class SemanticHome:
     async def _async_result(self, request: MatchRequest, limits: EntityFilter) -> MatchResult:
         return (await self.async_match(request, limits)).result
 
-    async def _async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+    async def async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+        """Give what a question calls these entities, as far as they are known, by entity id. Raises StoreError."""
         return await self.index.async_ask(HomeIndex.things, entity_ids)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

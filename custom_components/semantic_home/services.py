@@ -188,6 +188,7 @@ def _match_response(answer: MatchAnswer) -> dict[str, Any]:
         "decision": result.decision.value,
         "confidence": round(result.confidence, 3),
         "entity_ids": [scored.candidate.entity_id for scored in result.targets],
+        "guarded": [scored.candidate.entity_id for scored in result.targets if scored.candidate.guarded],
         "candidates": [_candidate_response(scored) for scored in result.ranking],
         "model": answer.model,
         "generation": answer.generation,
