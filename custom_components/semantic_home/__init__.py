@@ -20,7 +20,7 @@ from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry
 from .services import async_setup_services
 
-PLATFORMS = (Platform.SENSOR, Platform.UPDATE)
+PLATFORMS = (Platform.CONVERSATION, Platform.SENSOR, Platform.UPDATE)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 

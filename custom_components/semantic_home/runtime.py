@@ -251,7 +251,7 @@ class SemanticHome:
         return (await self.async_match(request, limits)).result
 
     async def async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
-        """Give what a question calls these entities, as far as they are known, by entity id. Raises StoreError."""
+        """Give entities as people speak of them, those of them that are known here; raises StoreError."""
         return await self.index.async_ask(HomeIndex.things, entity_ids)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -154,13 +154,18 @@ async def async_limits(call: ServiceCall) -> EntityFilter:
 
 def place_of_device(call: ServiceCall) -> str | None:
     """Say in which area, by its id as a place, the asking satellite stands."""
-    if (device_id := call.data.get(ATTR_DEVICE_ID)) is None:
-        return None
-    if (device := dr.async_get(call.hass).async_get(device_id)) is None:
+    device_id = call.data.get(ATTR_DEVICE_ID)
+    if device_id is not None and dr.async_get(call.hass).async_get(device_id) is None:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="unknown_device", translation_placeholders={"id": device_id}
         )
-    area_id = dr.async_get_effective_area_id(call.hass, device)
+    return place_of(call.hass, device_id)
+
+
+def place_of(hass: HomeAssistant, device_id: str | None) -> str | None:
+    """Say in which area, by its id as a place, a device stands; None for one that is not known."""
+    device = None if device_id is None else dr.async_get(hass).async_get(device_id)
+    area_id = None if device is None else dr.async_get_effective_area_id(hass, device)
     return place_id(KIND_AREA, area_id) if area_id else None
 
 

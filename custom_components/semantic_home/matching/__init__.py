@@ -2,7 +2,7 @@
 
 from .aliases import MAX_LENGTH as MAX_ALIAS_LENGTH, is_good_alias
 from .answers import languages
-from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
+from .clarification import Matched, Outcome, Replies, Status, begin, confirm, missing, replies, reply, weigh
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
 from .home import Home
@@ -27,6 +27,7 @@ from .types import (
 )
 from .vocabulary import Vocabulary
 from .weights import Weights
+from .wishes import Wish, read_wish, toggles
 
 __all__ = [
     "MAX_ALIAS_LENGTH",
@@ -59,15 +60,19 @@ __all__ = [
     "Thing",
     "Vocabulary",
     "Weights",
+    "Wish",
     "Words",
     "begin",
     "compared",
+    "confirm",
     "hybrid",
     "is_good_alias",
     "languages",
     "missing",
     "named_words",
+    "read_wish",
     "replies",
     "reply",
+    "toggles",
     "weigh",
 ]
