@@ -1,13 +1,17 @@
 """What a request calls a thing, and whether that would be a good alias."""
 
 import builtins
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from custom_components.semantic_home import matching
 from custom_components.semantic_home.matching import Candidate, Grammar, Home, Place, is_good_alias, named_words
 from custom_components.semantic_home.matching.request_names import _named
 
+PACKAGE = Path(matching.__file__).parent
 TV, LAMP = "media_player.tv", "light.sofa_lamp"
 LIVING, KITCHEN = "area:living_room", "area:kitchen"
 THINGS = [
@@ -176,3 +180,9 @@ def test_what_fits_two_names_none() -> None:
     two = Home([*THINGS, Candidate("media_player.bedroom", ("Bedroom TV",), "media_player")], PLACES)
     assert not is_good_alias("telly", TV, "en", two)
     assert is_good_alias("gogglebox", TV, "en", two)
+
+
+def test_lists_name_concepts_that_there_are() -> None:
+    things = json.loads((PACKAGE / "vocabulary.json").read_text("utf-8"))["things"]
+    listed = json.loads((PACKAGE / "aliases.json").read_text("utf-8"))
+    assert {*listed["kinds"], *listed["describing"]} <= things.keys()
