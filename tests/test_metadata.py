@@ -11,6 +11,7 @@ import yaml
 from homeassistant.helpers import selector
 
 from custom_components.semantic_home import (
+    alias_services,
     clarify_services,
     compare_services,
     knowledge_services,
@@ -23,6 +24,7 @@ from custom_components.semantic_home.knowledge import load_library
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.learned_requests import MAX_LEARNED
 from custom_components.semantic_home.local_engine import REQUIREMENTS
+from custom_components.semantic_home.matching import MAX_ALIAS_LENGTH
 from custom_components.semantic_home.model_choice import Engine
 
 from .conftest import ROOT
@@ -42,6 +44,9 @@ SCHEMAS = {
     "export_knowledge": knowledge_services.EXPORT_KNOWLEDGE_SCHEMA,
     "list_knowledge": knowledge_services.LIST_KNOWLEDGE_SCHEMA,
     "delete_knowledge": knowledge_services.DELETE_KNOWLEDGE_SCHEMA,
+    "suggest_aliases": alias_services.SUGGEST_ALIASES_SCHEMA,
+    "add_alias": alias_services.ADD_ALIAS_SCHEMA,
+    "dismiss_alias": alias_services.DISMISS_ALIAS_SCHEMA,
     "find_patterns": suggestion_services.FIND_PATTERNS_SCHEMA,
     "suggest_automations": suggestion_services.SUGGEST_AUTOMATIONS_SCHEMA,
 }
@@ -166,6 +171,7 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
     assert limits in fields["import_knowledge"]["fields"]["path"]["description"]
     for action, field in (("find_patterns", "query"), ("suggest_automations", "goal")):
         assert f"{MAX_QUERY_LENGTH} characters" in fields[action]["fields"][field]["description"]
+    assert f"1 to {MAX_ALIAS_LENGTH} characters" in fields["add_alias"]["fields"]["alias"]["description"]
     assert f"up to {knowledge_services.MAX_LISTED}" in fields["list_knowledge"]["fields"]["limit"]["description"]
     assert f"at most {knowledge_services.MAX_LISTED}" in fields["delete_knowledge"]["fields"]["id"]["description"]
     options = ENGLISH["options"]["step"]["init"]["data_description"]

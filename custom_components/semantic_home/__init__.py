@@ -8,7 +8,9 @@ from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, Home
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
+from .alias_review import ISSUE_ALIASES
 from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
+from .dismissed_aliases import DismissedAliases
 from .index import NewerSchemaError, StoreError
 from .index_damage import ISSUE_INDEX
 from .index_thread import database_path
@@ -85,13 +87,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
 
 async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
     """Delete the index with its entry, and what was downloaded. Files that the user copied stay."""
-    for issue in (ISSUE_MODEL, ISSUE_ENGINE, ISSUE_INDEX):
+    for issue in (ISSUE_MODEL, ISSUE_ENGINE, ISSUE_INDEX, ISSUE_ALIASES):
         ir.async_delete_issue(hass, DOMAIN, issue)
     for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN):
         # Of this entry, which there is nothing to change of any more.
         if flow["context"].get("entry_id") == entry.entry_id:
             hass.config_entries.flow.async_abort(flow["flow_id"])
     await async_get_store(hass).async_forget()
+    await DismissedAliases(hass).async_forget()
     await hass.async_add_executor_job(_delete_database, database_path(hass))
 
 

@@ -76,7 +76,7 @@ async def _async_begin(call: ServiceCall, home: SemanticHome) -> ServiceResponse
     limits, teaches = await async_limits(call), await async_may_teach(call.hass, call.context)
     asker = Asker(call.context.user_id, limits, place_of_device(call), teaches)
     home.recent_queries.add(request.query)
-    return _response(call, home, await home.clarifications.async_begin(request, language, asker))
+    return await _response(call, home, await home.clarifications.async_begin(request, language, asker))
 
 
 async def _async_answer(call: ServiceCall) -> ServiceResponse:
@@ -85,16 +85,18 @@ async def _async_answer(call: ServiceCall) -> ServiceResponse:
     limits = EntityFilter(permits=await async_may_read(call.hass, call.context))
     asker = Asker(call.context.user_id, limits, teaches=await async_may_teach(call.hass, call.context))
     clarified = await home.clarifications.async_answer(call.data[ATTR_CLARIFICATION_ID], answer, asker)
-    return _response(call, home, clarified)
+    return await _response(call, home, clarified)
 
 
-def _response(call: ServiceCall, home: SemanticHome, clarified: Clarified) -> dict[str, Any]:
+async def _response(call: ServiceCall, home: SemanticHome, clarified: Clarified) -> dict[str, Any]:
     outcome, question, lesson = clarified.outcome, clarified.outcome.question, clarified.lesson
+    things = await home.async_things(outcome.entity_ids) if outcome.entity_ids else {}
     return {
         "status": outcome.status.value,
         "reason": outcome.reason,
         "needs_clarification": outcome.status is Status.QUESTION,
         "entity_ids": list(outcome.entity_ids),
+        "guarded": [one for one in outcome.entity_ids if one in things and things[one].guarded],
         "missing": list(clarified.missing),
         "clarification_id": clarified.id,
         "expires": clarified.expires.isoformat() if clarified.expires else None,

@@ -30,7 +30,7 @@ from .index import (
 from .indexed_documents import IndexedDocuments
 from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery, knowledge_name
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
-from .matching import Evidence, Grammar, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
+from .matching import Evidence, Grammar, Home, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
 
 # For so many pieces of knowledge each is asked for by itself how it has served, for more all are.
 _ASKED_ONE_BY_ONE = 64
@@ -207,6 +207,11 @@ class HomeIndex(IndexedDocuments):
         changes = self._store.keep_knowledge(row, LEARNED, MAX_LEARNED)
         self._take_in(changes, self._store.find([row.key]))
         return True
+
+    def learnt_here(self) -> tuple[Home, dict[str, Knowledge]]:
+        """Give the home and the requests that were learnt in it, by id, the latest first."""
+        rows = self._store.knowledge_page(LEARNED, MAX_LEARNED).rows if self._learns else {}
+        return self._current_matcher().home, rows
 
     def match(
         self,

@@ -45,7 +45,7 @@ class LearnedRequests:
         """Take them, the latest first; what has failed, or cannot be read, is left out."""
         self._rows: defaultdict[str, list[Learned]] = defaultdict(list)
         for row in rows:
-            if row.score >= DEFAULT_SCORE and (learned := _learned(row)) is not None:
+            if row.score >= DEFAULT_SCORE and (learned := read_learned(row)) is not None:
                 self._rows[_circumstances(row.metadata.get(ASKED_IN))].append(learned)
 
     @classmethod
@@ -58,7 +58,8 @@ class LearnedRequests:
         return tuple(self._rows.get(_circumstances(asked_in), ()))
 
 
-def _learned(row: Knowledge) -> Learned | None:
+def read_learned(row: Knowledge) -> Learned | None:
+    """Read what a piece of knowledge says that a request means; None if it says nothing of the kind."""
     # It may have been imported, and hold anything.
     entity_ids, language = row.metadata.get("entity_ids"), row.metadata.get("language")
     if not isinstance(entity_ids, list) or not entity_ids or len(row.text) > MAX_QUERY_LENGTH:

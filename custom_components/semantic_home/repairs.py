@@ -6,6 +6,8 @@ from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, Rep
 from homeassistant.core import HomeAssistant
 from homeassistant.requirements import async_clear_install_history
 
+from .alias_repairs import AliasReviewFlow
+from .alias_review import ISSUE_ALIASES
 from .engine import EncoderError, load_catalog
 from .hub import HubError
 from .model_choice import ModelChoice
@@ -15,8 +17,9 @@ from .model_store import async_get_store
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Offer to try again: every reported problem is one of something that did not start."""
-    return TryAgainFlow(str(data["entry_id"]) if data else "")
+    """Offer to try again what did not start, and to look at what is suggested."""
+    flow = AliasReviewFlow if issue_id == ISSUE_ALIASES else TryAgainFlow
+    return flow(str(data["entry_id"]) if data else "")
 
 
 class TryAgainFlow(ConfirmRepairFlow):

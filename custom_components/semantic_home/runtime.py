@@ -14,6 +14,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
+from .alias_review import AliasReview
+from .alias_suggestions import AliasSuggestions
 from .asked_generation import (
     QUERY_SECONDS,
     AskedGeneration,
@@ -111,6 +113,10 @@ class SemanticHome:
         """Looks for what the household knows."""
         self.suggestions = HomeSuggestions(hass, entry, self.knowledge, self.search)
         """What automations it could have."""
+        self.aliases = AliasSuggestions(hass, self.index)
+        """What its things could be called, too."""
+        self.alias_review = AliasReview(hass, entry, self.aliases)
+        """Reports what of that waits for a yes."""
         self.results = RecentResults()
         """What requests were taken to mean lately."""
         self.clarifications = Clarifications(self._async_result, self.async_things, self.knowledge.async_learn)
@@ -173,6 +179,7 @@ class SemanticHome:
     async def async_stop(self) -> None:
         """Stop everything and leave the database closed. Can be called twice."""
         self.clarifications.clear()
+        await self.alias_review.async_stop()
         await self.knowledge.async_settle()
         for sync in self._syncs:
             await sync.async_stop()
@@ -432,5 +439,6 @@ class SemanticHome:
 
     @callback
     def _tell_listeners(self) -> None:
+        self.alias_review.async_schedule()
         for listener in tuple(self._listeners):
             listener()

@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, service
 
+from .alias_services import async_setup_alias_services
 from .asked_generation import GenerationChoice
 from .clarify_services import async_setup_clarify_services
 from .compare_services import async_setup_compare_services
@@ -96,6 +97,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     service.async_register_admin_service(
         hass, DOMAIN, SERVICE_ROLLBACK_MODEL, _async_rollback_model, ROLLBACK_MODEL_SCHEMA
     )
+    async_setup_alias_services(hass)
     async_setup_clarify_services(hass)
     async_setup_compare_services(hass)
     async_setup_knowledge_services(hass)
@@ -186,6 +188,7 @@ def _match_response(answer: MatchAnswer) -> dict[str, Any]:
         "decision": result.decision.value,
         "confidence": round(result.confidence, 3),
         "entity_ids": [scored.candidate.entity_id for scored in result.targets],
+        "guarded": [scored.candidate.entity_id for scored in result.targets if scored.candidate.guarded],
         "candidates": [_candidate_response(scored) for scored in result.ranking],
         "model": answer.model,
         "generation": answer.generation,

@@ -211,6 +211,36 @@ async def test_knowledge_is_kept_found_judged_and_removed(client: Client):
     assert (await client.action(DOMAIN, "search_knowledge", query))["results"] == []
 
 
+async def test_what_people_say_becomes_an_alias_with_a_yes(client: Client):
+    lamp, said = "light.bed_light", {"text": "turn on the nook", "language": "en"}
+
+    async def understood() -> bool:
+        answer = await client.post("/api/conversation/process", said)
+        kind: str = answer["response"]["response_type"]
+        return kind == "action_done"
+
+    assert not await understood()
+    learnt = {"text": said["text"], "type": "query", "metadata": {"entity_ids": [lamp]}, "language": "en"}
+    row = await client.action(DOMAIN, "add_knowledge", learnt)
+    [suggestion] = (await client.action(DOMAIN, "suggest_aliases"))["suggestions"]
+    assert (suggestion["entity_id"], suggestion["alias"]) == (lamp, "nook")
+    issue = {"handler": DOMAIN, "issue_id": "alias_suggestions"}
+    async with client.websocket() as socket:
+        await eventually(
+            lambda: socket.command("repairs/list_issues"),
+            lambda found: any(one["issue_id"] == issue["issue_id"] for one in found["issues"]),
+        )
+        flow = await client.post("/api/repairs/issues/fix", issue)
+        assert [field["name"] for field in flow["data_schema"]] == ["accepted", "dismiss_others"]
+        done = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", {"accepted": [suggestion["id"]]})
+        assert done["type"] == "create_entry"
+        entry = await socket.command("config/entity_registry/get", entity_id=lamp)
+        assert entry["aliases"][-1] == "nook"
+        assert await understood()
+        await socket.command("config/entity_registry/update", entity_id=lamp, aliases=entry["aliases"][:-1])
+    await client.action(DOMAIN, "delete_knowledge", {"id": row["id"]})
+
+
 async def test_embeddings_are_unit_vectors(client: Client):
     response = await client.action(DOMAIN, "generate_embeddings", {"texts": ["couch", "sofa", "tax return"]})
     assert (response["dimension"], response["model"]) == (384, semantic_home.MODEL)

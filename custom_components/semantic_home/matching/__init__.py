@@ -1,14 +1,17 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
+from .aliases import MAX_LENGTH as MAX_ALIAS_LENGTH, is_good_alias
 from .answers import languages
 from .clarification import Matched, Outcome, Replies, Status, begin, confirm, missing, only_names, replies, reply, weigh
 from .conjunction import halves
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
+from .home import Home
 from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
 from .questions import Ambiguity, Option, Question, Thing
 from .request_model import RequestModel
+from .request_names import named_words
 from .types import (
     Candidate,
     Caution,
@@ -28,6 +31,7 @@ from .weights import Weights
 from .wishes import Wish, read_wish, toggles
 
 __all__ = [
+    "MAX_ALIAS_LENGTH",
     "Ambiguity",
     "Background",
     "Candidate",
@@ -36,6 +40,7 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Grammar",
+    "Home",
     "Learned",
     "Lexicon",
     "MatchRequest",
@@ -63,8 +68,10 @@ __all__ = [
     "confirm",
     "halves",
     "hybrid",
+    "is_good_alias",
     "languages",
     "missing",
+    "named_words",
     "only_names",
     "read_wish",
     "replies",

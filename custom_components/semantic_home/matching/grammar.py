@@ -6,7 +6,7 @@ are tried, with only those names of the home that are in the request, and of the
 other name: a quarter of the time, for the same result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 import json
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .home import Home
 from .request_model import Reading
 from .text import fold
+from .types import Place
 
 type Targets = frozenset[int]
 
@@ -51,6 +52,8 @@ _DOMAIN_OF_INTENT = {
 _TRIED = 0.01
 # Of names that are said letter by letter these shares are found, errors of folding included.
 _NAME_SAID, _PLACE_SAID = 0.9, 0.6
+# So much is left of a word at least when a sentence takes its ending for its own.
+_STEM = 3
 # The lists of the home's own names, by the names that the sentences have for them.
 _OWN_LISTS = frozenset({"name", "area", "floor"})
 
@@ -115,22 +118,50 @@ class Grammar:
 
         values = _lists(home, fold(query), *said)
         there = {slot for slot, names in values.items() if names}
-        tried = {
-            name: replace(intent, data=[block for block, needed in self._blocks[name] if needed <= there])
-            for name, intent in self.intents.intents.items()
-            if reading.actions.get(name, 1.0) > _TRIED
-        }
         lists: dict[str, SlotList] = {
             slot: TextSlotList.from_tuples(names, allow_template=False) for slot, names in values.items()
         }
         results = recognize_all(
             query,
-            replace(self.intents, intents=tried),
+            replace(self.intents, intents=self._tried(reading, there)),
             slot_lists=lists,
             intent_context={} if context is None else {"area": home.places[context].id},
             language=self.intents.language,
         )
         return _best(home, list(results))
+
+    def name_in(
+        self, query: str, reading: Reading, domain: str, device_class: str | None, places: Sequence[Place]
+    ) -> str | None:
+        """Give what a query says where the sentences have a thing's name, of a thing of this kind; None if none fits.
+
+        Empty when a sentence without any name fits better.
+        """
+        from hassil import SlotList, TextSlotList, WildcardSlotList, recognize_all  # noqa: PLC0415
+
+        folded = _without_blanks(fold(query))
+        lists: dict[str, SlotList] = {"name": WildcardSlotList("name")}
+        for form in ("area", "floor"):
+            names = [(name, place.id) for place in places if place.form == form for name in place.names]
+            said = [one for one in names if _without_blanks(fold(one[0])) in folded]
+            lists[form] = TextSlotList.from_tuples(said, allow_template=False)
+        results = recognize_all(
+            query,
+            replace(self.intents, intents=self._tried(reading, _OWN_LISTS)),
+            slot_lists=lists,
+            # The sentences ask for it, and a wildcard does not bring it along.
+            intent_context={"domain": domain} | ({"device_class": device_class} if device_class else {}),
+            language=self.intents.language,
+        )
+        return _named(list(results), frozenset(fold(query).split()))
+
+    def _tried(self, reading: Reading, there: Collection[str]) -> dict[str, Any]:
+        """Give the intents that may be meant, with the sentences that need only those of the home's lists."""
+        return {
+            name: replace(intent, data=[block for block, needed in self._blocks[name] if needed <= set(there)])
+            for name, intent in self.intents.intents.items()
+            if reading.actions.get(name, 1.0) > _TRIED
+        }
 
     @cached_property
     def domains(self) -> frozenset[str]:
@@ -214,6 +245,37 @@ def _best(home: Home, results: Sequence[Any]) -> Parse | None:
         return Parse(intent, frozenset(), by_name=False, nothing=True)
     options = frozenset(_targets(home, result) for result in chosen)
     return Parse(intent, options, by_name=bool(best[0]), nothing=False)
+
+
+def _named(results: Sequence[Any], words: Collection[str]) -> str | None:
+    """Give what stands for a name in the sentence that says most of the query in its own words; the shorter one."""
+    found = [(_literal(result), _wildcard(result)) for result in results if not _about_no_device(result)]
+    # A sentence that is nothing but a name fits everything.
+    found = [(said, name) for said, name in found if said and _is_whole(name, words)]
+    if not found:
+        return None
+    most = max(said for said, _ in found)
+    return min((name for said, name in found if said == most), key=len)
+
+
+def _literal(result: Any) -> int:
+    """Count the letters that a sentence and the places in it have in common with what was said."""
+    places = (result.entities.get(form) for form in ("area", "floor"))
+    return int(result.text_chunks_matched) + sum(len(place.text.strip()) for place in places if place is not None)
+
+
+def _wildcard(result: Any) -> str:
+    name = result.entities.get("name")
+    return str(name.text).strip() if name is not None and name.is_wildcard else ""
+
+
+def _is_whole(name: str, words: Collection[str]) -> bool:
+    """Tell whether a name is made of words that were said, or of what an ending was taken from."""
+    return all(word in words or len(word) >= _STEM for word in fold(name).split())
+
+
+def _about_no_device(result: Any) -> bool:
+    return any(part in result.intent.name for part in NO_DEVICE)
 
 
 def _quality(result: Any) -> tuple[int, int, int]:

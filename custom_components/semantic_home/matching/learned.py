@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import ORDINALS, Language, Meaning, languages
-from .guarded import is_guarded
 from .heard import Heard, listen
 from .home import Home
 from .hypotheses import Hypotheses, Targets
 from .request_model import Reading, RequestModel
 from .text import fold, tokens
-from .types import Candidate, Learned, MatchRequest
+from .types import Learned, MatchRequest
 
 WORTH = 4.5
 """What it adds to a reading's log-odds that this was meant before.
@@ -68,13 +67,9 @@ def _meant(home: Home, hypotheses: Hypotheses, learned: Learned) -> Targets:
     in_full = hypotheses.heard.containment >= _IN_FULL
     if not in_full[members].all() and in_full[singles].any():
         return frozenset()
-    if len(members) < len(learned.entity_ids) or any(map(_guarded, (home.candidates[number] for number in members))):
+    if len(members) < len(learned.entity_ids) or any(home.candidates[number].guarded for number in members):
         return frozenset()
     return frozenset(members)
-
-
-def _guarded(one: Candidate) -> bool:
-    return is_guarded(one.entity_id, one.device_class, (*one.names, *one.related))
 
 
 def _may_name_the_same(reading: Reading, naming: frozenset[str], learned: Learned) -> bool:

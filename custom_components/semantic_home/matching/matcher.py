@@ -79,6 +79,11 @@ class Matcher:
         return len(self._home)
 
     @property
+    def home(self) -> Home:
+        """What it knows."""
+        return self._home
+
+    @property
     def candidates(self) -> tuple[Candidate, ...]:
         """All candidates, in the order of their numbers."""
         return self._home.candidates

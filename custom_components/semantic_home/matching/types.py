@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .guarded import is_guarded
+
 
 class Decision(StrEnum):
     """What a request came to."""
@@ -50,6 +52,11 @@ class Candidate:
     def kind(self) -> str:
         """Its domain, with its device class if it has one."""
         return f"{self.domain}.{self.device_class}" if self.device_class else self.domain
+
+    @property
+    def guarded(self) -> bool:
+        """Tell whether it is never acted on by a guess."""
+        return is_guarded(self.entity_id, self.device_class, (*self.names, *self.related))
 
 
 @dataclass(frozen=True, slots=True)
