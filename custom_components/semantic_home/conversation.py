@@ -28,6 +28,7 @@ from .home_index import EntityFilter
 from .intents import ASSISTANT, async_carry_out, joined
 from .matching import (
     Grammar,
+    Language,
     MatchRequest,
     Outcome,
     Status,
@@ -258,7 +259,8 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         return _Reply(response)
 
     async def _async_text(self, language: str, key: str) -> str:
-        texts = await async_get_translations(self.hass, language, "common", {DOMAIN})
+        # Assist's tags of languages are not those of the translations: "zh-CN", "zh-Hans".
+        texts = await async_get_translations(self.hass, Language.load(language).code, "common", {DOMAIN})
         return texts[f"component.{DOMAIN}.common.say_{key}"]
 
     def _remember(self, conversation_id: str, turn: _Turn) -> None:

@@ -1,7 +1,7 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
 from .aliases import MAX_LENGTH as MAX_ALIAS_LENGTH, is_good_alias
-from .answers import languages
+from .answers import Language, languages
 from .clarification import Matched, Outcome, Replies, Status, begin, confirm, missing, only_names, replies, reply, weigh
 from .conjunction import halves
 from .evidence import Background, compared, hybrid
@@ -41,6 +41,7 @@ __all__ = [
     "Explanation",
     "Grammar",
     "Home",
+    "Language",
     "Learned",
     "Lexicon",
     "MatchRequest",
