@@ -18,7 +18,9 @@ from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry
 from .services import async_setup_services
 
-PLATFORMS = (Platform.SENSOR, Platform.UPDATE)
+PLATFORMS = (Platform.BUTTON, Platform.SENSOR, Platform.UPDATE)
+# They say what a loaded entry lacks.
+_OF_THE_MODEL = (ISSUE_MODEL, ISSUE_ENGINE)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
