@@ -16,6 +16,8 @@ from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
 from .runtime import SemanticHome, SemanticHomeConfigEntry
+from .newer_index import ISSUE_NEWER, async_report_newer
+from .request_log import mark_records
 from .services import async_setup_services
 
 PLATFORMS = (Platform.BUTTON, Platform.SENSOR, Platform.UPDATE)
@@ -27,6 +29,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the actions, which are there (and say why they cannot answer) without an entry too."""
     async_setup_services(hass)
+    mark_records()
     return True
 
 

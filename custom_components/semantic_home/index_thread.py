@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from itertools import batched
@@ -131,7 +132,8 @@ class IndexThread:
     ) -> Result:
         while True:
             try:
-                return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
+                # With the caller's context, by which its request is followed through the log.
+                return await self._hass.loop.run_in_executor(self._thread, copy_context().run, function, *arguments)
             except HeldError:
                 # Nothing was written.
                 await self._released.wait()
