@@ -17,7 +17,8 @@ from homeassistant.helpers.recorder import DATA_INSTANCE
 
 from .const import CONF_LEARN, DOMAIN
 from .home_index import HomeIndex
-from .index import Damage, HeldError, Knowledge, StoreError
+from .index import Damage, DamagedError, HeldError, Knowledge, StoreError
+from .index_damage import async_report_unreadable
 from .knowledge_import import Imported, import_knowledge
 
 _LOGGER = logging.getLogger(__name__)
@@ -137,6 +138,9 @@ class IndexThread:
             except HeldError:
                 # Nothing was written.
                 await self._released.wait()
+            except DamagedError:
+                async_report_unreadable(self._hass, self._entry.entry_id)
+                raise
 
     async def _import(self, rows: Sequence[Knowledge], *, dry_run: bool) -> Imported:
         job = self._hass.async_add_executor_job(partial(import_knowledge, self._path, rows, dry_run=dry_run))
