@@ -13,6 +13,7 @@ from .health import ISSUE_DEGRADED, ISSUE_DISK, HealthWatch
 from .index import NewerSchemaError, StoreError
 from .index_damage import ISSUE_INDEX, ISSUE_UNREADABLE
 from .index_thread import database_path
+from .llm_api import async_setup_llm_api
 from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
@@ -21,16 +22,17 @@ from .request_log import mark_records
 from .runtime import SemanticHome, SemanticHomeConfigEntry
 from .services import async_setup_services
 
-PLATFORMS = (Platform.BUTTON, Platform.SENSOR, Platform.UPDATE)
+PLATFORMS = (Platform.BUTTON, Platform.CONVERSATION, Platform.SENSOR, Platform.UPDATE)
 # They say what a loaded entry lacks.
 _OF_THE_MODEL = (ISSUE_MODEL, ISSUE_ENGINE)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions, which are there (and say why they cannot answer) without an entry too."""
+    """Set up the actions and the LLM API, which are there (and say why they cannot answer) without an entry too."""
     mark_records()
     async_setup_services(hass)
+    async_setup_llm_api(hass)
     return True
 
 

@@ -1,10 +1,11 @@
 """The questions that wait for an answer: in memory alone, few, and not for long."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import secrets
 
+from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .home_index import EntityFilter
@@ -18,6 +19,7 @@ from .matching import (
     Status,
     Thing,
     begin,
+    confirm,
     missing,
     replies,
     reply,
@@ -113,6 +115,16 @@ class Clarifications:
         return self._clarified(
             outcome, request.query, _Begun(secrets.token_urlsafe(12), request.query, language, asker)
         )
+
+    @callback
+    def async_confirm(self, query: str, language: str, asker: Asker, things: Sequence[Thing]) -> Clarified:
+        """Ask whether these are meant by a request that was understood so, before something is done that must be meant.
+
+        Nothing is learnt from a yes.
+        """
+        outcome = Outcome(Status.QUESTION, "not_certain", question=confirm(query, language, things))
+        asker = replace(asker, teaches=False)
+        return self._clarified(outcome, query, _Begun(secrets.token_urlsafe(12), query, language, asker))
 
     async def async_answer(self, clarification_id: str, answer: str, asker: Asker) -> Clarified:
         """Take the answer to a question. Of the asker the user and the rights count, the rest is as it was.

@@ -62,7 +62,7 @@ async def _async_clarify(call: ServiceCall) -> ServiceResponse:
     if asks == answers or answers != (ATTR_CLARIFICATION_ID in call.data):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="query_or_answer")
     if asks:
-        return await async_ask_home(call, partial(_async_begin, call))
+        return await async_ask_home(call.hass, partial(_async_begin, call))
     try:
         return await _async_answer(call)
     except UnknownClarificationError as err:
@@ -75,17 +75,17 @@ async def _async_begin(call: ServiceCall, home: SemanticHome) -> ServiceResponse
     language = call.data.get(ATTR_LANGUAGE, call.hass.config.language)
     query = checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH)
     request = MatchRequest(query, caution=home.caution, recalls=not call.data[ATTR_ASK_AGAIN])
-    limits, teaches = await async_limits(call), await async_may_teach(call)
+    limits, teaches = await async_limits(call), await async_may_teach(call.hass, call.context)
     asker = Asker(call.context.user_id, limits, place_of_device(call), teaches)
     home.recent_queries.add(request.query)
     return _response(call, home, await home.clarifications.async_begin(request, language, asker))
 
 
 async def _async_answer(call: ServiceCall) -> ServiceResponse:
-    home = home_of(call)
+    home = home_of(call.hass)
     answer = checked_text(call.data[ATTR_ANSWER], ATTR_ANSWER, MAX_QUERY_LENGTH)
-    limits = EntityFilter(permits=await async_may_read(call))
-    asker = Asker(call.context.user_id, limits, teaches=await async_may_teach(call))
+    limits = EntityFilter(permits=await async_may_read(call.hass, call.context))
+    asker = Asker(call.context.user_id, limits, teaches=await async_may_teach(call.hass, call.context))
     clarified = await home.clarifications.async_answer(call.data[ATTR_CLARIFICATION_ID], answer, asker)
     return _response(call, home, clarified)
 

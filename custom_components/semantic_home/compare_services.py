@@ -48,10 +48,10 @@ def async_setup_compare_services(hass: HomeAssistant) -> None:
 
 @followed
 async def _async_compare_models(call: ServiceCall) -> ServiceResponse:
-    home = home_of(call)
+    home = home_of(call.hass)
     choices = _choices(call, home)
     queries = _queries(call, home)
-    limits = EntityFilter(permits=await async_may_read(call))
+    limits = EntityFilter(permits=await async_may_read(call.hass, call.context))
     try:
         comparison = await async_compare(home, queries, choices, limits)
     except FAILURES as err:

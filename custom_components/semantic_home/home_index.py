@@ -250,12 +250,12 @@ class HomeIndex(IndexedDocuments):
         if request.recalls:
             request = replace(request, learned=self._learned_in(limits.circumstances(request.context_place)))
         matcher, visible = self._current_matcher(), None
-        if limits.permits is not None:
+        entities = list(self._of_kind(KIND_ENTITY))
+        seen = [one for one in entities if limits.permits is None or limits.permits(entity_id_of(one))]
+        if len(seen) < len(entities):
             # Rarity and spread tell of the names they come from: they must not come from what the caller may not see.
-            seen = [document for document in self._of_kind(KIND_ENTITY) if limits.permits(entity_id_of(document))]
             matcher, visible = self._new_matcher(seen), {document.source_id for document in seen}
         if not limits.admits_all:
-            entities = self._of_kind(KIND_ENTITY)
             allowed = frozenset(entity_id_of(document) for document in entities if limits.admits(document))
             request = replace(request, allowed=allowed)
         if dense is None or query is None:

@@ -49,9 +49,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeFilter:
-    """What may be answered. An empty collection does not limit; `permits` is the caller's right to read an entity."""
+    """What may be answered. An empty collection does not limit; `permits` is the caller's right to read an entity.
+
+    `types` are those that users see and choose, `kinds` what documents are to the index.
+    """
 
     types: Collection[str] = ()
+    kinds: Collection[str] = ()
     language: str | None = None
     conditions: Sequence[Condition] = ()
     permits: Callable[[str], bool] | None = None
@@ -59,7 +63,8 @@ class KnowledgeFilter:
     @property
     def admits_all(self) -> bool:
         """Tell whether nothing is left out."""
-        return not self.types and self.language is None and not self.conditions and self.permits is None
+        limits = (self.types, self.kinds, self.conditions)
+        return not any(limits) and self.language is None and self.permits is None
 
     def select(self, documents: Mapping[str, Document]) -> list[str]:
         """Give the names of those documents that are admitted, in their order.
@@ -76,6 +81,8 @@ class KnowledgeFilter:
     def _limits(self) -> Iterator[Callable[[Document], bool]]:
         if types := frozenset(self.types):
             yield lambda document: document.knowledge_type in types
+        if kinds := frozenset(self.kinds):
+            yield lambda document: document.kind in kinds
         if (language := self.language) is not None:
             yield lambda document: language in {document.language, document.metadata.get("language")}
         for condition in self.conditions:

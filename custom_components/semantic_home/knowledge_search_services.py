@@ -83,7 +83,7 @@ async def _async_search_knowledge(call: ServiceCall) -> ServiceResponse:
         query = await _async_query(call)
         return _search_response(await _async_answer(home, call.data[ATTR_GENERATION], query))
 
-    return await async_ask_home(call, ask)
+    return await async_ask_home(call.hass, ask)
 
 
 async def _async_query(call: ServiceCall) -> KnowledgeQuery:
@@ -92,7 +92,7 @@ async def _async_query(call: ServiceCall) -> KnowledgeQuery:
         types=data.get(ATTR_TYPES, ()),
         language=data.get(ATTR_LANGUAGE),
         conditions=_conditions(data.get(ATTR_METADATA, {})),
-        permits=await async_may_read(call),
+        permits=await async_may_read(call.hass, call.context),
     )
     return KnowledgeQuery(
         text=checked_text(data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH),
@@ -122,7 +122,7 @@ async def _async_rerank(call: ServiceCall) -> ServiceResponse:
             translation_placeholders={"count": str(len(candidates)), "maximum": str(MAX_CANDIDATES)},
         )
     try:
-        ranked = await home_of(call).search.async_rerank(query, [text for _, text in candidates])
+        ranked = await home_of(call.hass).search.async_rerank(query, [text for _, text in candidates])
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
     scores = ranked.scores.tolist()

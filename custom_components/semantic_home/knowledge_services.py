@@ -99,7 +99,7 @@ def async_setup_knowledge_services(hass: HomeAssistant) -> None:
 
 @followed
 async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
-    home, hass, dry_run = home_of(call), call.hass, call.data[ATTR_DRY_RUN]
+    home, hass, dry_run = home_of(call.hass), call.hass, call.data[ATTR_DRY_RUN]
     try:
         # Not in the index's own thread: questions are answered while a file is read.
         collected = await hass.async_add_executor_job(
@@ -120,7 +120,7 @@ async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
 
 @followed
 async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
-    home, hass = home_of(call), call.hass
+    home, hass = home_of(call.hass), call.hass
     try:
         rows = await home.knowledge.async_all()
         path = await hass.async_add_executor_job(
@@ -140,7 +140,9 @@ async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
 @followed
 async def _async_list_knowledge(call: ServiceCall) -> ServiceResponse:
     try:
-        page = await home_of(call).knowledge.async_page(_selection(call), call.data[ATTR_LIMIT], call.data[ATTR_OFFSET])
+        page = await home_of(call.hass).knowledge.async_page(
+            _selection(call), call.data[ATTR_LIMIT], call.data[ATTR_OFFSET]
+        )
     except StoreError as err:
         raise _translated(err) from err
     return {"total": page.total, "knowledge": [_row_response(number, row) for number, row in page.rows.items()]}
@@ -152,7 +154,7 @@ async def _async_delete_knowledge(call: ServiceCall) -> ServiceResponse:
     if selection == Selection():
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="nothing_selected")
     try:
-        count = await home_of(call).knowledge.async_remove(selection, None if call.data[ATTR_CONFIRM] else 1)
+        count = await home_of(call.hass).knowledge.async_remove(selection, None if call.data[ATTR_CONFIRM] else 1)
     except TooManySelectedError as err:
         raise ServiceValidationError(
             translation_domain=DOMAIN,

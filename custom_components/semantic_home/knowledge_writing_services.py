@@ -96,7 +96,7 @@ async def _async_add_knowledge(call: ServiceCall) -> ServiceResponse:
         )
     )
     try:
-        number, added = await home_of(call).knowledge.async_add(row, changed)
+        number, added = await home_of(call.hass).knowledge.async_add(row, changed)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
     return {"id": number, "added": added}
@@ -121,7 +121,7 @@ async def _async_update_knowledge(call: ServiceCall) -> ServiceResponse:
     # Before anything is looked for: bad metadata must not depend on what is there.
     _check_metadata(data.get(ATTR_METADATA, {}))
     try:
-        number = await home_of(call).knowledge.async_change(data[ATTR_ID], changed)
+        number = await home_of(call.hass).knowledge.async_change(data[ATTR_ID], changed)
     except UnknownKnowledgeError as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="unknown_knowledge") from err
     except KnownAlreadyError as err:
@@ -139,11 +139,11 @@ async def _async_rate(call: ServiceCall) -> ServiceResponse:
     try:
         if ATTR_RESULT_ID in call.data:
             return await _async_rate_result(call, outcome)
-        if not await async_is_admin(call):
+        if not await async_is_admin(call.hass, call.context):
             raise Unauthorized(context=call.context)
         # A suggestion calls a user's pattern so.
         source_id = call.data[ATTR_ID].removeprefix(USER_PREFIX)
-        rating = await home_of(call).knowledge.async_judge(source_id, outcome)
+        rating = await home_of(call.hass).knowledge.async_judge(source_id, outcome)
     except FAILURES as err:
         raise await async_failure(call.hass, err) from err
     if rating is None:
@@ -152,9 +152,9 @@ async def _async_rate(call: ServiceCall) -> ServiceResponse:
 
 
 async def _async_rate_result(call: ServiceCall, outcome: float) -> dict[str, Any]:
-    if not await async_may_teach(call):
+    if not await async_may_teach(call.hass, call.context):
         raise Unauthorized(context=call.context)
-    home = home_of(call)
+    home = home_of(call.hass)
     try:
         lesson = home.results.find(call.data[ATTR_RESULT_ID], call.context.user_id)
     except UnknownResultError as err:

@@ -117,7 +117,7 @@ class SemanticHome:
         self.results = RecentResults()
         """What requests were taken to mean lately."""
         self.clarifications = Clarifications(
-            self._async_result, self._async_uncounted, self._async_things, self.knowledge.async_learn
+            self._async_result, self._async_uncounted, self.async_things, self.knowledge.async_learn
         )
         """The questions that wait for an answer."""
         self.statistics = QueryStatistics()
@@ -276,7 +276,8 @@ class SemanticHome:
         """Match the answer to a question, which was counted when it was asked."""
         return (await self._async_answer(request, limits)).result
 
-    async def _async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+    async def async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
+        """Give entities as people speak of them, those of them that are known here; raises StoreError."""
         return await self.index.async_ask(HomeIndex.things, entity_ids)
 
     async def async_embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What the actions have in common: the home they are asked of, what users type, their rights, what went wrong."""
+"""What actions and LLM tools have in common: the home that is asked, what users type, their rights, what went wrong."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -7,7 +7,7 @@ import voluptuous as vol
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.const import ATTR_AREA_ID, ATTR_DEVICE_CLASS, ATTR_DEVICE_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID
-from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, UnknownUser
 from homeassistant.helpers import (
     area_registry as ar,
@@ -56,32 +56,32 @@ GENERATION = vol.All(cv.string, vol.Coerce(GenerationChoice))
 FAILURES = (EncoderError, StoreError, NoSuchGenerationError, GenerationSilentError)
 
 
-def home_of(call: ServiceCall) -> SemanticHome:
+def home_of(hass: HomeAssistant) -> SemanticHome:
     """Give the home that is asked; raises ServiceValidationError while there is none."""
-    entry: SemanticHomeConfigEntry = service.async_get_config_entry(call.hass, DOMAIN, None)
+    entry: SemanticHomeConfigEntry = service.async_get_config_entry(hass, DOMAIN, None)
     return entry.runtime_data
 
 
-async def async_settled_home(call: ServiceCall) -> SemanticHome:
+async def async_settled_home(hass: HomeAssistant) -> SemanticHome:
     """Give the home, once it is loaded again if it is being reloaded: a change of model must not cost a query."""
-    for entry in call.hass.config_entries.async_entries(DOMAIN):
+    for entry in hass.config_entries.async_entries(DOMAIN):
         async with entry.setup_lock:
             pass
-    return home_of(call)
+    return home_of(hass)
 
 
-async def async_ask_home[Answer](call: ServiceCall, ask: Callable[[SemanticHome], Awaitable[Answer]]) -> Answer:
+async def async_ask_home[Answer](hass: HomeAssistant, ask: Callable[[SemanticHome], Awaitable[Answer]]) -> Answer:
     """Ask the home, anew if a reload that began meanwhile has closed it; of FAILURES users are told in their words."""
-    home = await async_settled_home(call)
+    home = await async_settled_home(hass)
     try:
         try:
             return await ask(home)
         except StoreError:
-            if (reloaded := await async_settled_home(call)) is home:
+            if (reloaded := await async_settled_home(hass)) is home:
                 raise
             return await ask(reloaded)
     except FAILURES as err:
-        raise await async_failure(call.hass, err) from err
+        raise await async_failure(hass, err) from err
 
 
 def checked_text(text: str, field: str, maximum: int) -> str:
@@ -110,34 +110,40 @@ def check_number(texts: list[str], maximum: int) -> None:
         )
 
 
-async def async_may_read(call: ServiceCall) -> Callable[[str], bool] | None:
+async def async_may_read(hass: HomeAssistant, context: Context) -> Callable[[str], bool] | None:
     """Give the caller's right to read an entity; None, which is no limit, for automations and who may read all."""
-    if call.context.user_id is None:
+    return await _async_right(hass, context, POLICY_READ)
+
+
+async def async_may_control(hass: HomeAssistant, context: Context) -> Callable[[str], bool] | None:
+    """Give the caller's right to control an entity; None, which is no limit, as in `async_may_read`."""
+    return await _async_right(hass, context, POLICY_CONTROL)
+
+
+async def _async_right(hass: HomeAssistant, context: Context, policy: str) -> Callable[[str], bool] | None:
+    if context.user_id is None:
         return None
-    user = await call.hass.auth.async_get_user(call.context.user_id)
+    user = await hass.auth.async_get_user(context.user_id)
     if user is None:
-        raise UnknownUser(context=call.context)
-    if user.permissions.access_all_entities(POLICY_READ):
+        raise UnknownUser(context=context)
+    if user.permissions.access_all_entities(policy):
         return None
-    return lambda entity_id: user.permissions.check_entity(entity_id, POLICY_READ)
+    return lambda entity_id: user.permissions.check_entity(entity_id, policy)
 
 
-async def async_is_admin(call: ServiceCall) -> bool:
+async def async_is_admin(hass: HomeAssistant, context: Context) -> bool:
     """Tell whether the caller may change what the home knows: an administrator, or an automation."""
-    if call.context.user_id is None:
+    if context.user_id is None:
         return True
-    user = await call.hass.auth.async_get_user(call.context.user_id)
+    user = await hass.auth.async_get_user(context.user_id)
     if user is None:
-        raise UnknownUser(context=call.context)
+        raise UnknownUser(context=context)
     return user.is_admin
 
 
-async def async_may_teach(call: ServiceCall) -> bool:
+async def async_may_teach(hass: HomeAssistant, context: Context) -> bool:
     """Tell whether the home learns from the caller: an automation, or who may control all that there is."""
-    if call.context.user_id is None:
-        return True
-    user = await call.hass.auth.async_get_user(call.context.user_id)
-    return user is not None and user.permissions.access_all_entities(POLICY_CONTROL)
+    return await async_may_control(hass, context) is None
 
 
 async def async_limits(call: ServiceCall) -> EntityFilter:
@@ -148,19 +154,24 @@ async def async_limits(call: ServiceCall) -> EntityFilter:
         label_ids=_known(call, ATTR_LABEL_ID, "unknown_label", lr.async_get(call.hass).async_get_label),
         domains=call.data.get(ATTR_DOMAIN, ()),
         device_classes=call.data.get(ATTR_DEVICE_CLASS, ()),
-        permits=await async_may_read(call),
+        permits=await async_may_read(call.hass, call.context),
     )
 
 
 def place_of_device(call: ServiceCall) -> str | None:
     """Say in which area, by its id as a place, the asking satellite stands."""
-    if (device_id := call.data.get(ATTR_DEVICE_ID)) is None:
-        return None
-    if (device := dr.async_get(call.hass).async_get(device_id)) is None:
+    device_id = call.data.get(ATTR_DEVICE_ID)
+    if device_id is not None and dr.async_get(call.hass).async_get(device_id) is None:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="unknown_device", translation_placeholders={"id": device_id}
         )
-    area_id = dr.async_get_effective_area_id(call.hass, device)
+    return place_of(call.hass, device_id)
+
+
+def place_of(hass: HomeAssistant, device_id: str | None) -> str | None:
+    """Say in which area, by its id as a place, a device stands; None for one that is not known."""
+    device = None if device_id is None else dr.async_get(hass).async_get(device_id)
+    area_id = None if device is None else dr.async_get_effective_area_id(hass, device)
     return place_id(KIND_AREA, area_id) if area_id else None
 
 

@@ -121,7 +121,7 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
         answer = await _async_answer(home, call.data[ATTR_GENERATION], request, limits)
         return {**_match_response(answer), "result_id": _result_id(call, home, request, limits, answer.result)}
 
-    return await async_ask_home(call, ask)
+    return await async_ask_home(call.hass, ask)
 
 
 def _result_id(
@@ -139,7 +139,7 @@ def _result_id(
 
 @followed
 async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
-    home = home_of(call)
+    home = home_of(call.hass)
     texts = call.data[ATTR_TEXTS]
     check_number(texts, MAX_TEXTS)
     texts = [checked_text(text, ATTR_TEXTS, MAX_TEXT_LENGTH) for text in texts]
@@ -155,7 +155,7 @@ async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
 @followed
 async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
     try:
-        status = await home_of(call).async_rebuild()
+        status = await home_of(call.hass).async_rebuild()
     except StoreError as err:
         raise await async_failure(call.hass, err) from err
     return {
@@ -169,7 +169,7 @@ async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
 @followed
 async def _async_rollback_model(call: ServiceCall) -> None:
     try:
-        await home_of(call).async_rollback()
+        await home_of(call.hass).async_rollback()
     except NoPreviousGenerationError as err:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_former_model") from err
     except StoreError as err:

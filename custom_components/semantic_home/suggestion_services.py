@@ -75,7 +75,7 @@ async def _async_find_patterns(call: ServiceCall) -> ServiceResponse:
     automation_id = call.data.get(ATTR_ENTITY_ID)
     if (ATTR_QUERY in call.data) == (automation_id is not None):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="query_or_automation")
-    home, wanted = await async_settled_home(call), await _async_wanted(call, ATTR_QUERY)
+    home, wanted = await async_settled_home(call.hass), await _async_wanted(call, ATTR_QUERY)
     try:
         answer = await home.suggestions.async_find(wanted, automation_id)
     except UnknownAutomationError as err:
@@ -91,7 +91,7 @@ async def _async_find_patterns(call: ServiceCall) -> ServiceResponse:
 
 @followed
 async def _async_suggest_automations(call: ServiceCall) -> ServiceResponse:
-    home, wanted = await async_settled_home(call), await _async_wanted(call, ATTR_GOAL)
+    home, wanted = await async_settled_home(call.hass), await _async_wanted(call, ATTR_GOAL)
     try:
         answer = await home.suggestions.async_suggest(wanted, include_covered=call.data[ATTR_INCLUDE_COVERED])
     except FAILURES as err:

@@ -89,6 +89,43 @@ async def test_what_is_not_exposed_is_not_found(client: Client):
     assert "lock.openable_lock" not in {candidate["entity_id"] for candidate in response["candidates"]}
 
 
+async def test_conversation_turns_on_what_is_described(client: Client):
+    for wish, state in (("turn off", "off"), ("please turn on", "on")):
+        answer = await semantic_home.say(client, f"{wish} the lamp next to the couch")
+        assert answer["response"]["response_type"] == "action_done", answer
+        assert [target["id"] for target in answer["response"]["data"]["success"]] == [SOFA_LAMP]
+        assert (await client.get(f"/api/states/{SOFA_LAMP}"))["state"] == state
+    await semantic_home.say(client, "set the lamp next to the couch to 30 percent")
+    assert (await client.get(f"/api/states/{SOFA_LAMP}"))["attributes"]["brightness"] == round(0.3 * 255)
+
+
+async def test_conversation_asks_when_several_fit_and_acts_on_the_answer(client: Client):
+    asked = await semantic_home.say(client, "close the window cover")
+    assert asked["continue_conversation"]
+    assert "Hall Window" in _speech(asked)
+    assert "Kitchen Window" in _speech(asked)
+    answered = await semantic_home.say(client, "the one in the hall", asked["conversation_id"])
+    assert not answered["continue_conversation"]
+    assert [target["id"] for target in answered["response"]["data"]["success"]] == ["cover.hall_window"]
+    assert (await client.get("/api/states/cover.hall_window"))["state"] in {"closing", "closed"}
+
+
+async def test_conversation_opens_no_lock_on_a_guess(client: Client):
+    async def locks() -> set[str]:
+        return {(await client.get(f"/api/states/lock.{name}_door"))["state"] for name in ("front", "kitchen")}
+
+    before = await locks()
+    refused = await semantic_home.say(client, "open the frontdoor lock")
+    assert (refused["response"]["response_type"], refused["continue_conversation"]) == ("error", False)
+    assert "Front Door" in _speech(refused)
+    asked = await semantic_home.say(client, "unlock the door")
+    assert asked["continue_conversation"]
+    assert "Front Door" in _speech(asked)
+    assert "Kitchen Door" in _speech(asked)
+    await semantic_home.say(client, "never mind", asked["conversation_id"])
+    assert await locks() == before == {"locked", "unlocked"}
+
+
 async def test_rename_is_noticed(client: Client):
     async with client.websocket() as socket:
         [entry] = (await socket.command("config/entity_registry/get_entries", entity_ids=[SOFA_LAMP])).values()
@@ -245,6 +282,10 @@ async def test_the_portable_engine_takes_over(client: Client, house: House):
 def test_nothing_in_the_log_is_ours(house: House):
     house.stop()
     assert "\n".join(house.complaints) == ""
+
+
+def _speech(answer: JsonObject) -> str:
+    return str(answer["response"]["speech"]["plain"]["speech"])
 
 
 def _mark_vectors(folder: HomeFolder) -> int:

@@ -1,7 +1,8 @@
 """Query and candidates to a decision. Pure: no Home Assistant, no model; what it reads are its own data files."""
 
 from .answers import languages
-from .clarification import Matched, Outcome, Replies, Status, begin, missing, replies, reply, weigh
+from .clarification import Matched, Outcome, Replies, Status, begin, confirm, missing, only_names, replies, reply, weigh
+from .conjunction import halves
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
 from .lexicon import Lexicon, Spelling, Words
@@ -24,6 +25,7 @@ from .types import (
 )
 from .vocabulary import Vocabulary
 from .weights import Weights
+from .wishes import Wish, read_wish, toggles
 
 __all__ = [
     "Ambiguity",
@@ -54,13 +56,19 @@ __all__ = [
     "Thing",
     "Vocabulary",
     "Weights",
+    "Wish",
     "Words",
     "begin",
     "compared",
+    "confirm",
+    "halves",
     "hybrid",
     "languages",
     "missing",
+    "only_names",
+    "read_wish",
     "replies",
     "reply",
+    "toggles",
     "weigh",
 ]

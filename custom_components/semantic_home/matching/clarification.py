@@ -87,6 +87,17 @@ def begin(query: str, language: str, result: MatchResult, things: Mapping[str, T
     return Outcome(Status.QUESTION, "ambiguous", question=ask(query, language, units, 1))
 
 
+def confirm(query: str, language: str, things: Sequence[Thing]) -> Question:
+    """Ask whether these are meant, all together."""
+    return ask(query, language, (Unit(tuple(things), 1.0, is_set=len(things) > 1),), 1)
+
+
+def only_names(query: str, language: str, things: Sequence[Thing]) -> bool:
+    """Tell whether a request says nothing but which things it is about: every word of it is about one of them."""
+    said = Language.load(language).hear(query).rest
+    return all(any(_explained([word], [thing]) for thing in things) for word in said)
+
+
 def missing(query: str, language: str) -> tuple[str, ...]:
     """Say what else a request leaves open, which is not asked about: "action" when it only names, "time"."""
     reading = RequestModel.load().read(fold(query))

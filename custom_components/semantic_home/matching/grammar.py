@@ -8,7 +8,7 @@ other name: a quarter of the time, for the same result.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .text import fold
 type Targets = frozenset[int]
 
 # Intents that are about no device.
-_NO_DEVICE = ("Timer", "CurrentDate", "CurrentTime", "ShoppingList", "Nevermind", "Respond", "Broadcast")
+NO_DEVICE = ("Timer", "CurrentDate", "CurrentTime", "ShoppingList", "Nevermind", "Respond", "Broadcast")
 # Where the sentences of an intent do not say which domain they are about, the intent does.
 _DOMAIN_OF_INTENT = {
     "HassLightSet": ("light",),
@@ -83,11 +83,18 @@ class Grammar:
         folder = Path(home_assistant_intents.__file__).with_name("data")
         names = [language.replace("_", "-"), language.partition("-")[0]]
         found = next((path for name in names if (path := folder / f"{name}.json").is_file()), None)
-        return None if found is None else Grammar(hassil.Intents.from_dict(json.loads(found.read_text("utf-8"))))
+        if found is None:
+            return None
+        data = json.loads(found.read_text("utf-8"))
+        return Grammar(hassil.Intents.from_dict(data), data.get("responses", {}))
 
-    def __init__(self, intents: Any) -> None:
-        """Take hassil's intents, and read all their templates: who asks should not wait for that."""
-        self._intents = intents
+    def __init__(self, intents: Any, responses: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take hassil's intents, and read all their templates: who asks should not wait for that.
+
+        `responses`: what Home Assistant says when an intent was handled ("intents"), and when it was not ("errors").
+        """
+        self.intents = intents
+        self.responses = responses
         rules: dict[str, frozenset[str]] = {}
         # By intent, each block of sentences with the home's lists without which none of them fits.
         self._blocks = {
@@ -110,7 +117,7 @@ class Grammar:
         there = {slot for slot, names in values.items() if names}
         tried = {
             name: replace(intent, data=[block for block, needed in self._blocks[name] if needed <= there])
-            for name, intent in self._intents.intents.items()
+            for name, intent in self.intents.intents.items()
             if reading.actions.get(name, 1.0) > _TRIED
         }
         lists: dict[str, SlotList] = {
@@ -118,15 +125,25 @@ class Grammar:
         }
         results = recognize_all(
             query,
-            replace(self._intents, intents=tried),
+            replace(self.intents, intents=tried),
             slot_lists=lists,
             intent_context={} if context is None else {"area": home.places[context].id},
-            language=self._intents.language,
+            language=self.intents.language,
         )
         return _best(home, list(results))
 
+    @cached_property
+    def domains(self) -> frozenset[str]:
+        """The domains that sentences are about."""
+        blocks = [(name, block) for name, intent in self.intents.intents.items() for block in intent.data]
+        return frozenset().union(*(_domains(name, block) for name, block in blocks))
+
+    def domains_of(self, intent: str, block: Any) -> frozenset[str]:
+        """Say what an intent's block of sentences can be about: all domains, where it does not say."""
+        return _domains(intent, block) or self.domains
+
     def _needed_by_block(self, block: Any, known: dict[str, frozenset[str]]) -> frozenset[str]:
-        rules = {**self._intents.expansion_rules, **block.expansion_rules}
+        rules = {**self.intents.expansion_rules, **block.expansion_rules}
         for sentence in block.sentences:
             # Kept by hassil, too.
             sentence.get_required_clauses(rules)
@@ -134,6 +151,11 @@ class Grammar:
         known = {} if block.expansion_rules else known
         needed = [_needed(sentence.expression, rules, known) for sentence in block.sentences]
         return frozenset.intersection(*needed) if needed else frozenset()
+
+
+def _domains(intent: str, block: Any) -> frozenset[str]:
+    said = block.slots.get("domain") or block.requires_context.get("domain") or _DOMAIN_OF_INTENT.get(intent, ())
+    return frozenset([said] if isinstance(said, str) else said)
 
 
 def _needed(expression: Any, rules: Mapping[str, Any], known: dict[str, frozenset[str]]) -> frozenset[str]:
@@ -188,7 +210,7 @@ def _best(home: Home, results: Sequence[Any]) -> Parse | None:
     best = max(quality)
     chosen = [result for result, found in zip(results, quality, strict=True) if found == best]
     intent = str(chosen[0].intent.name)
-    if any(part in intent for part in _NO_DEVICE):
+    if any(part in intent for part in NO_DEVICE):
         return Parse(intent, frozenset(), by_name=False, nothing=True)
     options = frozenset(_targets(home, result) for result in chosen)
     return Parse(intent, options, by_name=bool(best[0]), nothing=False)

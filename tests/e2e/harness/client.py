@@ -129,7 +129,9 @@ class Client:
             yield WebSocket(socket)
 
     async def _request(self, method: str, path: str, **content: Json) -> Json:
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        headers = {"Accept": "application/json, */*"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         async with self._session.request(method, f"{self.url}{path}", headers=headers, **content) as response:
             if response.status >= 400:
                 raise RefusedError(response.status, await response.text())

@@ -12,6 +12,7 @@ from .flow import go_through_flow, silent
 from .folder import MODELS_FOLDER
 
 DOMAIN = "semantic_home"
+AGENT = "conversation.semantic_home"
 MODEL = "all-minilm-l6-v2"
 # The same model as the portable engine reads it.
 PORTABLE_MODEL = f"{MODEL}-ir"
@@ -71,6 +72,14 @@ async def reconfigure(
             raise TimeoutError(f"The entry is still {entry['state']} after {INDEX_SECONDS} s")
         await asyncio.sleep(POLL_SECONDS)
     return result
+
+
+async def say(client: Client, text: str, conversation_id: str | None = None, language: str = "en") -> JsonObject:
+    """Say something to the conversation agent; its answer has the keys that Home Assistant's dialog shows."""
+    asked = {"text": text, "language": language, "agent_id": AGENT}
+    known = {} if conversation_id is None else {"conversation_id": conversation_id}
+    answer: JsonObject = await client.post("/api/conversation/process", asked | known)
+    return answer
 
 
 async def match(client: Client, query: str, **options: object) -> JsonObject:
