@@ -8,16 +8,18 @@ from unittest.mock import patch
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from homeassistant.components.conversation import async_converse
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
 
 from custom_components.semantic_home.const import DOMAIN
 from custom_components.semantic_home.engine import EncoderError, OpenVINOEncoder, Role
 from custom_components.semantic_home.home_index import HomeIndex
 from custom_components.semantic_home.index import StoreError
-from custom_components.semantic_home.request_log import following
 
 from .house import ENTITIES, Home, async_let_sync
+from .test_llm import ask
 from .test_services import match
 
 COUCH = "turn off the lamp next to the couch"
@@ -70,15 +72,22 @@ async def test_what_nobody_asked_has_no_id(
 
 
 @pytest.mark.usefixtures("entry")
-async def test_other_entrances_are_followed_alike(
+async def test_agents_and_conversations_are_followed_alike(
     hass: HomeAssistant, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert await async_setup_component(hass, "conversation", {})
     caplog.set_level(logging.DEBUG, PACKAGE)
-    context = Context()
-    with following(context.id, "conversation"):
-        await entry.runtime_data.async_embed(["sofa"])
+    tool, talk = Context(), Context()
+    await ask(hass, "find_entities", {"context": tool}, names=[COUCH])
+    await async_converse(
+        hass, "switch off the light beside the sofa", None, talk, agent_id="conversation.semantic_home"
+    )
+    for context, kind in ((tool, f"tool {DOMAIN}__find_entities"), (talk, "conversation")):
+        found = records_of(caplog, context)
+        assert found[0].getMessage().endswith(kind)
+        assert {name for name, _ in said(found)} >= {"engine.worker", "home_index", "runtime"}
     await entry.runtime_data.async_embed(["sofa"])
-    assert said(records_of(caplog, context)) == [("request_log", "Received:"), ("engine.worker", "Encoded")]
+    assert caplog.records[-1].context_id is None, "it has ended"
 
 
 @pytest.mark.usefixtures("entry")
