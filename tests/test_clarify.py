@@ -232,7 +232,7 @@ async def test_a_question_survives_a_model_that_is_busy(
         raise EncoderBusyError("too many")
 
     with monkeypatch.context() as patched:
-        patched.setattr(home.clarifications, "_match", busy)
+        patched.setattr(home.clarifications, "_match_answer", busy)
         with pytest.raises(HomeAssistantError, match="waiting for the model"):
             await clarify(hass, clarification_id=asked["clarification_id"], answer="the lamp in the bedroom")
     resolved = await clarify(hass, clarification_id=asked["clarification_id"], answer="the lamp in the bedroom")

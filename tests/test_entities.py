@@ -113,12 +113,10 @@ async def settle(hass: HomeAssistant, entry: MockConfigEntry, former: int) -> No
     await hass.async_block_till_done()
 
 
-async def test_one_service_has_both(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+async def test_one_service_has_them_all(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    assert {(entity.entity_id, str(entity.entity_category)) for entity in entities} == {
-        (PROGRESS, "diagnostic"),
-        (MODEL, "config"),
-    }
+    categories = {entity.entity_id: str(entity.entity_category) for entity in entities}
+    assert (categories[PROGRESS], categories[MODEL]) == ("diagnostic", "config")
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert (device.name, device.entry_type) == ("Semantic Home", dr.DeviceEntryType.SERVICE)
     assert {entity.device_id for entity in entities} == {device.id}
@@ -450,4 +448,8 @@ async def test_they_are_no_part_of_the_house(hass: HomeAssistant, home: Home, mo
     await entry.runtime_data.async_rebuild()
     await async_wait_complete(entry)
     assert hass.states.get(MODEL) is not None
+    own = {entity.id for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)}
+    indexed = {source for (source,) in rows(hass, "SELECT source_id FROM document WHERE kind = 'entity'")}
+    assert indexed
+    assert indexed.isdisjoint(own)
     assert rows(hass, "SELECT count(*) FROM view WHERE text LIKE '%progress%'") == [(0,)]

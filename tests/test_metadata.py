@@ -19,13 +19,22 @@ from custom_components.semantic_home import (
     suggestion_services,
 )
 from custom_components.semantic_home.const import MAX_COMPARED, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
-from custom_components.semantic_home.engine import load_catalog
+from custom_components.semantic_home.engine import (
+    EncoderError,
+    EncoderUnavailableError,
+    RuntimeMissingError,
+    load_catalog,
+)
+from custom_components.semantic_home.health import ISSUE_DEGRADED
+from custom_components.semantic_home.home_state import HomeState
+from custom_components.semantic_home.hub import HubError
 from custom_components.semantic_home.knowledge import load_library
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.learned_requests import MAX_LEARNED
 from custom_components.semantic_home.local_engine import REQUIREMENTS
 from custom_components.semantic_home.matching import MAX_ALIAS_LENGTH
 from custom_components.semantic_home.model_choice import Engine
+from custom_components.semantic_home.model_runner import _issue_text
 
 from .conftest import ROOT
 
@@ -182,14 +191,38 @@ def test_limits_in_texts_are_those_of_the_code() -> None:
 def test_every_entity_has_a_name_and_an_icon() -> None:
     keys = {
         platform: set(
-            re.findall(r'super\(\).__init__\(entry, "(\w+)"\)', (PACKAGE / f"{platform}.py").read_text("utf-8"))
+            re.findall(
+                r'(?:super\(\).__init__\(entry, |key=|_share\(|_latency\()"(\w+)"',
+                (PACKAGE / f"{platform}.py").read_text("utf-8"),
+            )
         )
-        for platform in ("sensor", "update")
+        for platform in ("button", "sensor", "update")
     }
     for described in (ENGLISH["entity"], load("icons.json")["entity"]):
         assert {platform: set(entities) for platform, entities in described.items()} == keys
     for entities in ENGLISH["entity"].values():
         assert all(texts["name"] for texts in entities.values())
+
+
+def test_every_state_has_a_text() -> None:
+    assert set(ENGLISH["entity"]["sensor"]["index_state"]["state"]) == set(HomeState)
+
+
+def test_every_issue_has_the_texts_of_its_flow() -> None:
+    named = set(re.findall(r'(?:ISSUE_\w+|_TEXT_\w+) = "(\w+)"', SOURCE))
+    failures = (HubError("hub_unreachable"), RuntimeMissingError("openvino"), EncoderUnavailableError(), EncoderError())
+    named |= set(map(_issue_text, failures))
+    # This one's text says in which way.
+    assert named - {ISSUE_DEGRADED} == set(ENGLISH["issues"])
+    asks = {"init": {"title", "description", "menu_options"}, "confirm": {"title", "description"}}
+    for key, texts in ENGLISH["issues"].items():
+        assert texts["title"], key
+        assert ("fix_flow" in texts) != ("description" in texts), key
+        for step, described in texts.get("fix_flow", {}).get("step", {}).items():
+            assert described.keys() == asks[step], key
+    flows = SOURCE.split("class StartAnewFlow")[1]
+    reasons = {reason for texts in ENGLISH["issues"].values() for reason in texts.get("fix_flow", {}).get("abort", {})}
+    assert reasons == set(re.findall(r'async_abort\(\s*reason="(\w+)"', flows))
 
 
 def test_quality_scale_is_complete() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from http import HTTPStatus
 from pathlib import Path
 import shutil
 import time
@@ -17,7 +16,6 @@ from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from custom_components.semantic_home.const import (
@@ -41,6 +39,7 @@ from custom_components.semantic_home.model_choice import Engine, ModelChoice
 from custom_components.semantic_home.model_runner import ISSUE_MODEL
 
 from .conftest import MINILM
+from .fix import Fix
 from .house import Home, async_set_up, async_wait_complete, worker_of
 from .test_init import wait_for_issue
 from .test_services import match
@@ -173,14 +172,11 @@ async def test_the_repair_tries_again(
 
 async def repair(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> dict[str, Any]:
     """Have the reported problem tried again, as from the repairs page; return what that showed."""
-    assert await async_setup_component(hass, "repairs", {})
-    client = await hass_client()
-    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": ISSUE_MODEL})
-    assert response.status == HTTPStatus.OK
-    flow: dict[str, Any] = await response.json()
+    fix = await Fix.begin(hass, hass_client, ISSUE_MODEL)
+    assert (fix.shown["type"], fix.shown["menu_options"]) == ("menu", ["confirm", "reconfigure"])
+    flow = await fix.go_on(next_step_id="confirm")
     assert (flow["type"], flow["step_id"]) == ("form", "confirm")
-    response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
-    assert (await response.json())["type"] == "create_entry"
+    assert (await fix.go_on())["type"] == "create_entry"
     await hass.async_block_till_done()
     return flow
 

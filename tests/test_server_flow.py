@@ -32,7 +32,7 @@ from custom_components.semantic_home.const import (
     CONF_SPEC,
     DOMAIN,
 )
-from custom_components.semantic_home.model_runner import ISSUE_MODEL
+from custom_components.semantic_home.model_runner import ISSUE_MODEL, RETRY_SECONDS
 
 from .embedding_server import EmbeddingServer
 from .faulty_proxy import FaultyProxy, each, fails, other_model, says
@@ -170,6 +170,38 @@ async def test_texts_are_embedded_once_the_server_is_back(
         proxy.always = None
         with patch("custom_components.semantic_home.engine.circuit_breaker.CircuitBreaker.remaining", 0):
             await async_wait_complete(entry)
+
+
+async def test_a_server_that_stays_away_is_reported_until_it_is_back(
+    hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy
+) -> None:
+    issues = ir.async_get(hass)
+    proxy.always = fails(503)
+    assert (await match(hass, "Stehlampe"))["degraded"] is True
+    assert issues.async_get_issue(DOMAIN, ISSUE_MODEL) is None, "it may be restarting"
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=RETRY_SECONDS + 5))
+    await hass.async_block_till_done()
+    issue = issues.async_get_issue(DOMAIN, ISSUE_MODEL)
+    assert issue is not None
+    assert (issue.translation_key, issue.is_fixable) == ("server_failed", True)
+    proxy.always = None
+    with patch("custom_components.semantic_home.engine.circuit_breaker.CircuitBreaker.remaining", 0):
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2 * RETRY_SECONDS + 10))
+        await hass.async_block_till_done()
+    assert issues.async_get_issue(DOMAIN, ISSUE_MODEL) is None, "though nobody has asked anything"
+    assert not entry.runtime_data.degraded
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_a_text_that_the_server_repeats_is_in_no_log(
+    hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level("INFO")
+    query = 'the "Küchenlicht"'
+    proxy.always = fails(status, f"I do not like {query}")
+    assert (await match(hass, query))["degraded"] is True
+    assert "names alone do" in caplog.text
+    assert "Küchenlicht" not in caplog.text
 
 
 async def test_a_refused_key_is_asked_for_anew(hass: HomeAssistant, entry: ConfigEntry, proxy: FaultyProxy) -> None:

@@ -11,22 +11,32 @@ from homeassistant.helpers.typing import ConfigType
 from .alias_review import ISSUE_ALIASES
 from .const import CONF_ENGINE, CONF_MODEL, DOMAIN
 from .dismissed_aliases import DismissedAliases
+from .health import ISSUE_DEGRADED, ISSUE_DISK, HealthWatch
 from .index import NewerSchemaError, StoreError
-from .index_damage import ISSUE_INDEX
+from .index_damage import ISSUE_INDEX, ISSUE_UNREADABLE
 from .index_thread import database_path
 from .llm_api import async_setup_llm_api
 from .model_choice import Engine
 from .model_runner import ISSUE_ENGINE, ISSUE_MODEL
 from .model_store import async_get_store
+from .newer_index import ISSUE_NEWER, async_report_newer
+from .request_log import mark_records
 from .runtime import SemanticHome, SemanticHomeConfigEntry
 from .services import async_setup_services
 
-PLATFORMS = (Platform.CONVERSATION, Platform.SENSOR, Platform.UPDATE)
+PLATFORMS = (Platform.BUTTON, Platform.CONVERSATION, Platform.SENSOR, Platform.UPDATE)
+# They say what a loaded entry lacks.
+_OF_THE_MODEL = (ISSUE_MODEL, ISSUE_ENGINE)
+_OF_THE_ENTRY = (
+    *_OF_THE_MODEL,
+    *(ISSUE_ALIASES, ISSUE_DEGRADED, ISSUE_DISK, ISSUE_INDEX, ISSUE_NEWER, ISSUE_UNREADABLE),
+)
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up the actions and the LLM API, which are there (and say why they cannot answer) without an entry too."""
+    mark_records()
     async_setup_services(hass)
     async_setup_llm_api(hass)
     return True
@@ -39,10 +49,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry)
         await home.async_start()
     except BaseException as err:
         await home.async_stop()
+        if isinstance(err, NewerSchemaError):
+            async_report_newer(hass, entry.entry_id)
         if isinstance(err, StoreError):
             raise _setup_error(err) from err
         raise
     entry.runtime_data = home
+    ir.async_delete_issue(hass, DOMAIN, ISSUE_NEWER)
+    entry.async_on_unload(HealthWatch(hass, entry).async_start())
 
     async def stop(_: Event) -> None:
         await home.async_stop()
@@ -82,12 +96,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.async_stop()
+    for issue in _OF_THE_MODEL:
+        ir.async_delete_issue(hass, DOMAIN, issue)
     return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: SemanticHomeConfigEntry) -> None:
     """Delete the index with its entry, and what was downloaded. Files that the user copied stay."""
-    for issue in (ISSUE_MODEL, ISSUE_ENGINE, ISSUE_INDEX, ISSUE_ALIASES):
+    for issue in _OF_THE_ENTRY:
         ir.async_delete_issue(hass, DOMAIN, issue)
     for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN):
         # Of this entry, which there is nothing to change of any more.

@@ -90,9 +90,10 @@ class _Open:
 class Clarifications:
     """Asks, and remembers what was asked until it is answered."""
 
-    def __init__(self, match: Match, things: FindThings, learn: Learn) -> None:
-        """Take what matches a request, what knows entities by their ids, and what learns from answers."""
+    def __init__(self, match: Match, match_answer: Match, things: FindThings, learn: Learn) -> None:
+        """Take what matches a request, and an answer; what knows entities by their ids; what learns from answers."""
         self._match = match
+        self._match_answer = match_answer
         self._find_things = things
         self._learn = learn
         # The oldest first.
@@ -152,9 +153,9 @@ class Clarifications:
     async def _weigh(self, question: Question, answer: str, asker: Asker) -> Outcome:
         asked = replies(question, answer, MAX_CANDIDATES, asker.context_place)
         matched = Matched(
-            within=await self._match(asked.within, replace(asker.limits, entity_ids=question.entity_ids)),
-            anew=await self._match(asked.anew, asker.limits),
-            joined=await self._match(asked.joined, asker.limits),
+            within=await self._match_answer(asked.within, replace(asker.limits, entity_ids=question.entity_ids)),
+            anew=await self._match_answer(asked.anew, asker.limits),
+            joined=await self._match_answer(asked.joined, asker.limits),
         )
         return weigh(question, answer, matched, await self._things(matched.within, matched.anew, matched.joined))
 

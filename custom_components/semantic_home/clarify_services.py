@@ -13,6 +13,7 @@ from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .home_index import EntityFilter
 from .matching import MatchRequest, Option, Status
+from .request_log import followed
 from .runtime import SemanticHome
 from .service_calls import (
     ATTR_QUERY,
@@ -55,6 +56,7 @@ def async_setup_clarify_services(hass: HomeAssistant) -> None:
     )
 
 
+@followed
 async def _async_clarify(call: ServiceCall) -> ServiceResponse:
     asks, answers = ATTR_QUERY in call.data, ATTR_ANSWER in call.data
     if asks == answers or answers != (ATTR_CLARIFICATION_ID in call.data):

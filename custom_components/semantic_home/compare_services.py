@@ -12,6 +12,7 @@ from .asked_generation import AskedGeneration, GenerationChoice
 from .comparison import Compared, async_compare, percentiles
 from .const import DOMAIN, MAX_COMPARED, MAX_QUERY_LENGTH
 from .home_index import EntityFilter
+from .request_log import followed
 from .runtime import MatchAnswer, SemanticHome
 from .service_calls import FAILURES, GENERATION, async_failure, async_may_read, check_number, checked_text, home_of
 
@@ -45,6 +46,7 @@ def async_setup_compare_services(hass: HomeAssistant) -> None:
     )
 
 
+@followed
 async def _async_compare_models(call: ServiceCall) -> ServiceResponse:
     home = home_of(call.hass)
     choices = _choices(call, home)

@@ -40,6 +40,7 @@ from .matching import (
     read_wish,
     toggles,
 )
+from .request_log import following
 from .runtime import SemanticHomeConfigEntry
 from .service_calls import FAILURES, async_failure, async_may_control, async_may_read, place_of
 
@@ -99,7 +100,8 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
     @override
     async def _async_handle_message(self, user_input: ConversationInput, chat_log: ChatLog) -> ConversationResult:
         try:
-            reply = await self._async_reply(user_input, chat_log)
+            with following(user_input.context.id, "conversation"):
+                reply = await self._async_reply(user_input, chat_log)
         except FAILURES as err:
             raise await async_failure(self.hass, err) from err
         speech = str(reply.response.speech.get("plain", {}).get("speech", ""))

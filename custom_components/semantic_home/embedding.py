@@ -185,7 +185,8 @@ class EmbeddingLine:
                     refused.update([text for text in texts if not await self._embed(generation, [text])])
                 await changed()
         if refused - self.refused:
-            _LOGGER.warning("The model refuses %s texts, their letters alone are matched: %s", len(refused), refused)
+            _LOGGER.warning("The model refuses %s texts, their letters alone are matched", len(refused))
+            _LOGGER.debug("The model refuses %s", refused)
         self.refused = refused
 
     async def _reclaim(self) -> None:

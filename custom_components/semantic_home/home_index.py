@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+import logging
 import math
 from pathlib import Path
+import time
 from typing import Self, override
 
 import numpy as np
@@ -31,6 +33,8 @@ from .indexed_documents import IndexedDocuments
 from .knowledge_index import KnowledgeFindings, KnowledgeIndex, KnowledgeQuery, knowledge_name
 from .learned_requests import LEARNED, MAX_LEARNED, LearnedRequests, Lesson
 from .matching import Evidence, Grammar, Home, Learned, Matcher, MatchRequest, MatchResult, Thing, languages
+
+_LOGGER = logging.getLogger(__name__)
 
 # For so many pieces of knowledge each is asked for by itself how it has served, for more all are.
 _ASKED_ONE_BY_ONE = 64
@@ -225,8 +229,13 @@ class HomeIndex(IndexedDocuments):
         With what the model says of it alone where there is one, which is of this generation and compared with no other.
         Raises UnknownGenerationError when that is not searched any more.
         """
+        begin = time.perf_counter()
         matcher, asked, evidence = self.prepare_match(request, limits, query, generation_id)
-        return matcher.match(asked, evidence)
+        found = time.perf_counter()
+        result = matcher.match(asked, evidence)
+        searched, weighed = 1000 * (found - begin), 1000 * (time.perf_counter() - found)
+        _LOGGER.debug("Searched in %.1f ms, weighed in %.1f ms", searched, weighed)
+        return result
 
     def things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
         """Give what a question calls these entities, as far as they are known, by entity id."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from itertools import batched
@@ -16,7 +17,8 @@ from homeassistant.helpers.recorder import DATA_INSTANCE
 
 from .const import CONF_LEARN, DOMAIN
 from .home_index import HomeIndex
-from .index import Damage, HeldError, Knowledge, StoreError
+from .index import Damage, DamagedError, HeldError, Knowledge, StoreError
+from .index_damage import async_report_unreadable
 from .knowledge_import import Imported, import_knowledge
 
 _LOGGER = logging.getLogger(__name__)
@@ -131,10 +133,14 @@ class IndexThread:
     ) -> Result:
         while True:
             try:
-                return await self._hass.loop.run_in_executor(self._thread, function, *arguments)
+                # With the caller's context, by which its request is followed through the log.
+                return await self._hass.loop.run_in_executor(self._thread, copy_context().run, function, *arguments)
             except HeldError:
                 # Nothing was written.
                 await self._released.wait()
+            except DamagedError:
+                async_report_unreadable(self._hass, self._entry.entry_id)
+                raise
 
     async def _import(self, rows: Sequence[Knowledge], *, dry_run: bool) -> Imported:
         job = self._hass.async_add_executor_job(partial(import_knowledge, self._path, rows, dry_run=dry_run))

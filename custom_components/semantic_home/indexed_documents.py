@@ -1,6 +1,7 @@
 """The documents of one home with their vectors, in the database and in memory, always in step. From one thread only."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import secrets
@@ -103,6 +104,14 @@ class IndexedDocuments(ABC):
             stamp=active.stamp if active else None,
             building_stamp=building.stamp if building else None,
         )
+
+    def kinds(self) -> dict[str, int]:
+        """Count the documents of each kind."""
+        return dict(Counter(kind for kind, _ in self._documents))
+
+    def generations(self) -> list[tuple[Generation, Counts]]:
+        """Give the generations that there are, the oldest first, and how far each is."""
+        return [(generation, self._store.counts(generation.id)) for generation in self._store.generations()]
 
     def active(self) -> Generation | None:
         """Return the generation that answers, if there is one yet."""

@@ -14,6 +14,7 @@ from .index import Document, JsonValue, check_json
 from .knowledge_filter import Condition, KnowledgeFilter, Operator
 from .knowledge_index import KnowledgeQuery
 from .knowledge_search import KnowledgeAnswer
+from .request_log import followed
 from .runtime import SemanticHome
 from .service_calls import (
     ATTR_QUERY,
@@ -76,6 +77,7 @@ def async_setup_knowledge_search_services(hass: HomeAssistant) -> None:
         hass.services.async_register(DOMAIN, name, call, schema, supports_response=SupportsResponse.ONLY)
 
 
+@followed
 async def _async_search_knowledge(call: ServiceCall) -> ServiceResponse:
     async def ask(home: SemanticHome) -> ServiceResponse:
         query = await _async_query(call)
@@ -109,6 +111,7 @@ async def _async_answer(home: SemanticHome, choice: GenerationChoice, query: Kno
         return await home.search.async_search_with(asked, query)
 
 
+@followed
 async def _async_rerank(call: ServiceCall) -> ServiceResponse:
     query = checked_text(call.data[ATTR_QUERY], ATTR_QUERY, MAX_QUERY_LENGTH)
     candidates = [_candidate(one, number) for number, one in enumerate(call.data[ATTR_CANDIDATES])]

@@ -13,6 +13,7 @@ from homeassistant.helpers import config_validation as cv, service
 from .const import DOMAIN
 from .index import HeldError, Knowledge, Selection, StoreError, TooManySelectedError
 from .knowledge_files import KnowledgeFileError, read_knowledge, write_knowledge
+from .request_log import followed
 from .service_calls import STRINGS, TEXT, home_of
 
 ATTR_CONFIRM: Final = "confirm"
@@ -96,6 +97,7 @@ def async_setup_knowledge_services(hass: HomeAssistant) -> None:
     )
 
 
+@followed
 async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
     home, hass, dry_run = home_of(call.hass), call.hass, call.data[ATTR_DRY_RUN]
     try:
@@ -116,6 +118,7 @@ async def _async_import_knowledge(call: ServiceCall) -> ServiceResponse:
     }
 
 
+@followed
 async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
     home, hass = home_of(call.hass), call.hass
     try:
@@ -134,6 +137,7 @@ async def _async_export_knowledge(call: ServiceCall) -> ServiceResponse:
     return {"count": len(rows), "path": str(path)}
 
 
+@followed
 async def _async_list_knowledge(call: ServiceCall) -> ServiceResponse:
     try:
         page = await home_of(call.hass).knowledge.async_page(
@@ -144,6 +148,7 @@ async def _async_list_knowledge(call: ServiceCall) -> ServiceResponse:
     return {"total": page.total, "knowledge": [_row_response(number, row) for number, row in page.rows.items()]}
 
 
+@followed
 async def _async_delete_knowledge(call: ServiceCall) -> ServiceResponse:
     selection = _selection(call)
     if selection == Selection():

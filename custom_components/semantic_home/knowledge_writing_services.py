@@ -16,6 +16,7 @@ from .index import DEFAULT_SCORE, Knowledge, KnownAlreadyError, UnknownKnowledge
 from .knowledge import USER_PREFIX
 from .learned_requests import SOURCE_USER
 from .recent_results import UnknownResultError
+from .request_log import followed
 from .service_calls import FAILURES, TEXT, async_failure, async_is_admin, async_may_teach, checked_text, home_of
 
 ATTR_LANGUAGE: Final = "language"
@@ -78,6 +79,7 @@ def async_setup_knowledge_writing_services(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, SERVICE_RATE, _async_rate, RATE_SCHEMA, supports_response=optional)
 
 
+@followed
 async def _async_add_knowledge(call: ServiceCall) -> ServiceResponse:
     now = dt_util.utcnow()
 
@@ -100,6 +102,7 @@ async def _async_add_knowledge(call: ServiceCall) -> ServiceResponse:
     return {"id": number, "added": added}
 
 
+@followed
 async def _async_update_knowledge(call: ServiceCall) -> ServiceResponse:
     data = dict(call.data)
     for field, longest in ((ATTR_TEXT, MAX_TEXT_LENGTH), (ATTR_TYPE, MAX_TYPE_LENGTH)):
@@ -130,6 +133,7 @@ async def _async_update_knowledge(call: ServiceCall) -> ServiceResponse:
     return {"id": number}
 
 
+@followed
 async def _async_rate(call: ServiceCall) -> ServiceResponse:
     outcome = call.data[ATTR_SCORE] if ATTR_SCORE in call.data else OUTCOMES[call.data[ATTR_OUTCOME]]
     try:

@@ -22,6 +22,7 @@ from homeassistant.util.json import JsonObjectType
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .exposure import async_exposed
 from .home_index import EntityFilter
+from .request_log import following
 from .service_calls import async_may_read, checked_text, place_of
 
 ATTR_AREA: Final = "area"
@@ -88,8 +89,9 @@ class HomeTool(Tool):
         """Answer, or say in a sentence why not: what an agent reads is no place for a traceback."""
         given = {key: value for key, value in tool_input.tool_args.items() if not intent.is_blank_slot_value(value)}
         try:
-            args = self.parameters(given)
-            return ToolResult(await self._async_answer(await Caller.async_of(hass, llm_context), args))
+            caller = await Caller.async_of(hass, llm_context)
+            with following(caller.context.id, f"tool {self.name}"):
+                return ToolResult(await self._async_answer(caller, self.parameters(given)))
         except (HomeAssistantError, vol.Invalid) as err:
             return ToolResult({"error": _said(err)}, error=True)
 

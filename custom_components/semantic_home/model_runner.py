@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import logging
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.requirements import RequirementsNotFound, async_clear_install_history
 
 from .const import CONF_IDLE_MINUTES, CONF_SIGNATURE, DEFAULT_IDLE_MINUTES, DOMAIN
@@ -30,6 +30,7 @@ from .engine import (
 )
 from .hub import HubError
 from .index import StoreError
+from .issues import async_report
 from .model_choice import Engine, ModelChoice
 from .model_loading import LoadedModel, async_load, compute_options
 from .problems import async_problem_text
@@ -41,12 +42,25 @@ RETRY_SECONDS = 300
 _IDLE_CHECK = timedelta(minutes=1)
 # So long a query waits for a model that did not answer the last time.
 _IMPATIENT_SECONDS = 1.0
+# Asked only to see whether there is an answer.
+_QUESTION = "?"
 
 ISSUE_MODEL = "model_failed"
 ISSUE_ENGINE = "engine_replaced"
 
 # What may go wrong on the way to a model that runs, and is expected to.
 _FAILURES = (EncoderError, HubError, RequirementsNotFound, StoreError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model as it is now: who computes (None until it is up), and whether it can be asked, answers, is in memory."""
+
+    id: str | None
+    engine: Engine | None
+    ready: bool
+    answers: bool
+    loaded: bool
 
 
 class ModelRunner:
@@ -74,10 +88,13 @@ class ModelRunner:
         self._answers = True
         self._reloading = False
         self._reported = ""
+        self._fails = False
+        self._stopped = False
         # Set, but for as long as somebody else needs the memory.
         self._free = asyncio.Event()
         self._free.set()
         self._end_idle_check: CALLBACK_TYPE | None = None
+        self._end_silence: CALLBACK_TYPE | None = None
 
     @property
     def ready(self) -> bool:
@@ -90,6 +107,18 @@ class ModelRunner:
         return self._ready and self._answers
 
     @property
+    def fails(self) -> bool:
+        """Whether the last attempt to bring it up has failed."""
+        return self._fails
+
+    @property
+    def state(self) -> ModelState:
+        """How it is now."""
+        model, known = self._model, self._choice.spec.id if self._choice else None
+        engine, loaded = (model.engine, model.worker.loaded) if model else (None, False)
+        return ModelState(known, engine, self._ready, self.answers, loaded)
+
+    @property
     def model_id(self) -> str | None:
         """The id of the model that can be asked."""
         return self._choice.spec.id if self._choice and self._ready else None
@@ -100,7 +129,7 @@ class ModelRunner:
             await asyncio.sleep(RETRY_SECONDS)
             # Else Home Assistant would not even try to install again what it failed to install once.
             async_clear_install_history(self._hass)
-        self._ready = True
+        self._ready, self._fails = True, False
         if not self._former:
             ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
             self._report_engine()
@@ -113,7 +142,8 @@ class ModelRunner:
 
     async def async_stop(self) -> None:
         """Stop the worker. Can be called twice."""
-        self._ready = False
+        self._ready, self._stopped = False, True
+        self._cancel_asking()
         if self._end_idle_check is not None:
             self._end_idle_check()
             self._end_idle_check = None
@@ -121,13 +151,17 @@ class ModelRunner:
             self._model = None
             await model.worker.stop()
 
+    async def async_unload(self) -> None:
+        """Give the memory back as soon as nothing waits or runs; who asks next waits until it is loaded again."""
+        if self._model is not None:
+            await self._model.worker.unload()
+
     @asynccontextmanager
     async def async_lend_memory(self) -> AsyncGenerator[None]:
         """Do without the model for a while: indexing waits, and names answer."""
         self._free.clear()
         try:
-            if self._model is not None:
-                await self._model.worker.unload()
+            await self.async_unload()
             yield
         finally:
             self._free.set()
@@ -162,13 +196,16 @@ class ModelRunner:
         try:
             return (await self._bring_up(prepare),)
         except EncoderAuthError as err:
+            self._fails = True
             self._entry.async_start_reauth(self._hass)
             self._log_once(str(err))
             self._changed()
         except _FAILURES as err:
+            self._fails = True
             self._log_once(str(err))
             await self._report(err)
         except Exception as err:
+            self._fails = True
             _LOGGER.exception("The model does not run, names alone answer until it does")
             await self._report(err)
         return None
@@ -221,6 +258,7 @@ class ModelRunner:
         if self._answers:
             self._answers = False
             _LOGGER.warning("The model does not answer, names alone do meanwhile: %s", err)
+            self._ask_later()
             self._changed()
         if self._choice and self._choice.engine is Engine.SERVER:
             # Whatever answers next has to show first that it is the same model.
@@ -230,8 +268,38 @@ class ModelRunner:
     def _note_answer(self) -> None:
         if not self._answers:
             self._answers = True
+            self._cancel_asking()
+            if not self._former:
+                ir.async_delete_issue(self._hass, DOMAIN, ISSUE_MODEL)
             _LOGGER.info("The model answers again")
             self._changed()
+
+    @callback
+    def _ask_later(self) -> None:
+        job = HassJob(self._ask_again, "semantic_home silent model", cancel_on_shutdown=True)
+        self._end_silence = async_call_later(self._hass, RETRY_SECONDS, job)
+
+    async def _ask_again(self, _: datetime) -> None:
+        """Ask a model that fell silent, so that nobody has to ask in vain to have it back.
+
+        A server's silence is reported while it lasts: what keeps a model silent here ends by itself, and a refused key
+        is asked for.
+        """
+        self._end_silence = None
+        try:
+            await self.async_encode([_QUESTION], Role.QUERY)
+        except EncoderError as err:
+            served = self._choice is not None and self._choice.engine is Engine.SERVER
+            if served and self._free.is_set() and not isinstance(err, EncoderAuthError):
+                await self._report(err)
+            if not (self._stopped or self._answers):
+                self._ask_later()
+
+    @callback
+    def _cancel_asking(self) -> None:
+        if self._end_silence is not None:
+            self._end_silence()
+            self._end_silence = None
 
     @callback
     def _report_engine(self) -> None:
@@ -239,7 +307,7 @@ class ModelRunner:
         if self._choice is None or self._model is None or self._model.engine is self._choice.engine:
             ir.async_delete_issue(self._hass, DOMAIN, ISSUE_ENGINE)
         else:
-            self._create_issue(ISSUE_ENGINE, ISSUE_ENGINE, ir.IssueSeverity.WARNING, {})
+            async_report(self._hass, self._entry.entry_id, ISSUE_ENGINE)
 
     async def _report(self, err: Exception) -> None:
         """Tell the user what keeps the model from running, with a way to try again at once."""
@@ -247,20 +315,17 @@ class ModelRunner:
         if self._former:
             return
         detail = await async_problem_text(self._hass, err)
-        self._create_issue(ISSUE_MODEL, _issue_text(err), ir.IssueSeverity.ERROR, {"detail": detail})
-        self._changed()
-
-    def _create_issue(self, issue: str, text: str, severity: ir.IssueSeverity, placeholders: dict[str, str]) -> None:
-        ir.async_create_issue(
+        if self._stopped or self.answers:
+            return
+        async_report(
             self._hass,
-            DOMAIN,
-            issue,
-            is_fixable=True,
-            severity=severity,
-            translation_key=text,
-            translation_placeholders=placeholders,
-            data={"entry_id": self._entry.entry_id},
+            self._entry.entry_id,
+            ISSUE_MODEL,
+            text=_issue_text(err),
+            severity=ir.IssueSeverity.ERROR,
+            placeholders={"detail": detail},
         )
+        self._changed()
 
 
 def _issue_text(err: Exception) -> str:

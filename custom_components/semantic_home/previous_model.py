@@ -156,12 +156,17 @@ class PreviousModel:
             raise
         return model
 
-    async def _idle_ended(self, _: datetime) -> None:
-        self._end_idle = None
+    async def async_release(self) -> None:
+        """Give it back now, unless somebody is asking it."""
+        self._cancel_idle()
         async with self._deciding:
             if not self._users:
                 await self._stop_model()
                 await self._ask(HomeIndex.forget_retired)
+
+    async def _idle_ended(self, _: datetime) -> None:
+        self._end_idle = None
+        await self.async_release()
 
     async def _stop_model(self) -> None:
         loading, self._loading = self._loading, None

@@ -42,6 +42,7 @@ from .engine import (
 )
 from .home_index import EntityFilter, HomeIndex
 from .home_knowledge import HomeKnowledge
+from .home_state import HomeState, state_of
 from .index import (
     Document,
     Generation,
@@ -58,10 +59,12 @@ from .knowledge_search import Answering, KnowledgeSearch
 from .matching import Caution, MatchRequest, MatchResult, Thing
 from .model_change import ModelChange
 from .model_history import ModelHistory
-from .model_runner import ISSUE_MODEL, ModelRunner
+from .model_runner import ISSUE_MODEL, ModelRunner, ModelState
 from .model_store import async_get_store
 from .previous_model import PreviousModel
+from .problems import problem_of
 from .progress import Progress, ProgressMeter
+from .query_statistics import QueryStatistics
 from .recent_queries import RecentQueries
 from .recent_results import RecentResults
 from .suggestions import HomeSuggestions
@@ -119,8 +122,12 @@ class SemanticHome:
         """Reports what of that waits for a yes."""
         self.results = RecentResults()
         """What requests were taken to mean lately."""
-        self.clarifications = Clarifications(self._async_result, self.async_things, self.knowledge.async_learn)
+        self.clarifications = Clarifications(
+            self._async_result, self._async_uncounted, self.async_things, self.knowledge.async_learn
+        )
         """The questions that wait for an answer."""
+        self.statistics = QueryStatistics()
+        """What was asked lately, in numbers."""
         self._listeners: set[CALLBACK_TYPE] = set()
         self._syncs = (HomeSync(hass, entry.options.get(CONF_SCOPE, SCOPE_EXPOSED), self), AutomationSync(hass, self))
 
@@ -156,9 +163,23 @@ class SemanticHome:
         line = self._answering
         return line is None or not line.runner.answers or not self._status.complete
 
+    @property
+    def state(self) -> HomeState:
+        """How it is, in one word."""
+        line = self._answering
+        return state_of(self._lines[0].runner if self._lines else None, line.runner if line else None, self._status)
+
+    @property
+    def models(self) -> list[ModelState]:
+        """The models that are up, or on their way: the wished one first."""
+        return [line.runner.state for line in self._lines]
+
     @callback
     def async_listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call the listener whenever the status has changed or the model failed; call what is returned to end that."""
+        """Call the listener when the status has changed, the model failed or something was asked.
+
+        Call what is returned to end that.
+        """
         self._listeners.add(listener)
         return partial(self._listeners.discard, listener)
 
@@ -189,7 +210,13 @@ class SemanticHome:
         await self.index.async_close()
 
     async def async_match(self, request: MatchRequest, limits: EntityFilter) -> MatchAnswer:
-        """Find what a request means. Raises EncoderBusyError when too many ask at once, StoreError."""
+        """Find what a request means, and count it. Raises EncoderBusyError when too many ask at once, StoreError."""
+        answer = await self._async_answer(request, limits)
+        self.statistics.note(answer.result.decision, answer.took_ms)
+        self._tell_listeners()
+        return answer
+
+    async def _async_answer(self, request: MatchRequest, limits: EntityFilter) -> MatchAnswer:
         started = time.monotonic()
         query = await self._encode_query(request.query)
         try:
@@ -197,14 +224,16 @@ class SemanticHome:
         except UnknownGenerationError:
             # It has given way to the next one since the query was encoded.
             await self._read_status()
-            return await self.async_match(request, limits)
-        return MatchAnswer(
+            return await self._async_answer(request, limits)
+        answer = MatchAnswer(
             result=result,
             model=query.model if query else None,
             generation=query.generation if query else self._status.generation,
             degraded=query is None or self.degraded,
             took_ms=(time.monotonic() - started) * 1000,
         )
+        _LOGGER.debug("Decided in %.1f ms: %s, %s targets", answer.took_ms, result.decision, len(result.targets))
+        return answer
 
     async def async_match_with(
         self, asked: AskedGeneration, request: MatchRequest, limits: EntityFilter
@@ -250,6 +279,10 @@ class SemanticHome:
     async def _async_result(self, request: MatchRequest, limits: EntityFilter) -> MatchResult:
         return (await self.async_match(request, limits)).result
 
+    async def _async_uncounted(self, request: MatchRequest, limits: EntityFilter) -> MatchResult:
+        """Match the answer to a question, which was counted when it was asked."""
+        return (await self._async_answer(request, limits)).result
+
     async def async_things(self, entity_ids: Collection[str]) -> dict[str, Thing]:
         """Give entities as people speak of them, those of them that are known here; raises StoreError."""
         return await self.index.async_ask(HomeIndex.things, entity_ids)
@@ -272,6 +305,12 @@ class SemanticHome:
                 await stack.enter_async_context(line.runner.async_lend_memory())
             await stack.enter_async_context(self._previous.async_lend_memory())
             yield
+
+    async def async_unload_models(self) -> None:
+        """Give the models' memory back now; who asks next waits until they are loaded again."""
+        for line in self._lines:
+            await line.runner.async_unload()
+        await self._previous.async_release()
 
     async def async_rollback(self) -> None:
         """Return to the former model and its vectors, which are still there, at once.
@@ -415,9 +454,13 @@ class SemanticHome:
             except EncoderError as err:
                 if self._answering is not line:
                     return await self._encode_query(text)
-                _LOGGER.warning("The model did not answer, names alone do: %s", err)
+                # A server may repeat the text that it refuses.
+                _LOGGER.warning("The model did not answer, names alone do: %s", problem_of(err)[0])
+                _LOGGER.debug("The model did not answer: %s", err)
                 return None
             self._queries.put(key, encoded)
+        else:
+            _LOGGER.debug("The query was encoded before")
         return QueryVector(encoded, generation, model)
 
     async def _match(self, request: MatchRequest, limits: EntityFilter, query: QueryVector | None) -> MatchResult:

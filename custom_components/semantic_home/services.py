@@ -21,6 +21,7 @@ from .knowledge_services import async_setup_knowledge_services
 from .knowledge_writing_services import async_setup_knowledge_writing_services
 from .learned_requests import Lesson
 from .matching import Caution, Decision, Explanation, MatchRequest, MatchResult, Scored
+from .request_log import followed
 from .runtime import MatchAnswer, SemanticHome
 from .service_calls import (
     ATTR_QUERY,
@@ -106,6 +107,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_knowledge_search_services(hass)
 
 
+@followed
 async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
     async def ask(home: SemanticHome) -> ServiceResponse:
         request = MatchRequest(
@@ -137,6 +139,7 @@ def _result_id(
     )
 
 
+@followed
 async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
     home = home_of(call.hass)
     texts = call.data[ATTR_TEXTS]
@@ -151,6 +154,7 @@ async def _async_generate_embeddings(call: ServiceCall) -> ServiceResponse:
     return {"embeddings": vectors.tolist(), "dimension": vectors.shape[1], "model": home.model}
 
 
+@followed
 async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
     try:
         status = await home_of(call.hass).async_rebuild()
@@ -164,6 +168,7 @@ async def _async_rebuild_index(call: ServiceCall) -> ServiceResponse:
     }
 
 
+@followed
 async def _async_rollback_model(call: ServiceCall) -> None:
     try:
         await home_of(call.hass).async_rollback()

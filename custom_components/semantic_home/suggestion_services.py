@@ -12,6 +12,7 @@ from homeassistant.util.yaml import dump
 
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .knowledge import Binding, Coverage, Found, Role, Suggestion
+from .request_log import followed
 from .service_calls import (
     ATTR_QUERY,
     FAILURES,
@@ -69,6 +70,7 @@ def async_setup_suggestion_services(hass: HomeAssistant) -> None:
     )
 
 
+@followed
 async def _async_find_patterns(call: ServiceCall) -> ServiceResponse:
     automation_id = call.data.get(ATTR_ENTITY_ID)
     if (ATTR_QUERY in call.data) == (automation_id is not None):
@@ -87,6 +89,7 @@ async def _async_find_patterns(call: ServiceCall) -> ServiceResponse:
     return {"patterns": [_pattern_response(found) for found in answer.found], "skipped": dict(answer.skipped)}
 
 
+@followed
 async def _async_suggest_automations(call: ServiceCall) -> ServiceResponse:
     home, wanted = await async_settled_home(call.hass), await _async_wanted(call, ATTR_GOAL)
     try:

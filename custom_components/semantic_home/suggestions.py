@@ -154,7 +154,9 @@ class HomeSuggestions:
             if validated is not None and validated.validation_status is ValidationStatus.OK:
                 return True
             problem = validated and validated.validation_error
-        _LOGGER.warning("The pattern %s makes no valid automation here: %s", suggestion.binding.pattern.id, problem)
+        _LOGGER.warning("The pattern %s makes no valid automation here", suggestion.binding.pattern.id)
+        # Whoever validates quotes what is wrong, with the names of the home in it.
+        _LOGGER.debug("The pattern %s is refused: %s", suggestion.binding.pattern.id, problem)
         return False
 
 

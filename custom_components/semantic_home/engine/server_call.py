@@ -1,7 +1,9 @@
 """Requests to a server that may be busy, away or gone: tries again, gives up in time, and leaves it alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
+import json
 import random
 import threading
 from typing import Any
@@ -17,6 +19,8 @@ _FIRST_DELAY = 0.25
 # What a server may have us wait. If it wants more, the caller is better off without an answer.
 _LONGEST_DELAY = 5.0
 _CALL_TIMEOUTS = 2
+# Of fewer characters a text says nothing, but is found in any message.
+_SECRET = 4
 
 
 class ServerCall:
@@ -110,13 +114,19 @@ class ServerCall:
             raise ServerUnreachableError(str(err)) from err
         if self._interrupted.is_set():
             raise EncoderClosedError
-        response = self._without_key(response)
+        response = self._without_secrets(response, payload.get("input", ()))
         if error := refusal(response):
             raise error
         return response.body
 
-    def _without_key(self, response: Response) -> Response:
-        """Strike out the key, which some servers repeat in what they say, with whatever status they say it."""
-        if not self._key:
-            return response
-        return replace(response, body=response.body.replace(self._key.encode(), b"***"))
+    def _without_secrets(self, response: Response, texts: Iterable[str]) -> Response:
+        """Strike out the key, which some servers repeat in what they say, and the texts that they complain about."""
+        secrets = {*([self._key] if self._key else ())}
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            spoken = (form for text in texts if len(text) >= _SECRET for form in (text, json.dumps(text)[1:-1]))
+            secrets.update(spoken)
+        body = response.body
+        # The longest first: one may be a part of another.
+        for secret in sorted(secrets, key=len, reverse=True):
+            body = body.replace(secret.encode(), b"***")
+        return replace(response, body=body)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from enum import IntEnum
 import itertools
@@ -69,6 +70,8 @@ class _Job:
     role: Role = field(compare=False, default=Role.QUERY)
     # What encode() returns; of UNLOAD, whether the encoder is unloaded now.
     answer: Future[Any] = field(compare=False, default_factory=Future)
+    # The caller's: what is logged for its request is told by it.
+    context: Context = field(compare=False, default_factory=copy_context)
     # UNLOAD only: for how many seconds nobody may have asked.
     idle: float = field(compare=False, default=0)
 
@@ -324,11 +327,11 @@ class EncoderWorker:
     def _load_again(self, jobs: Sequence[_Job]) -> Encoder | None:
         """Load for jobs that wait; None, and they have the error for an answer, when that fails."""
         try:
-            encoder = self._load()
+            encoder = jobs[0].context.run(self._load)
             if self._stopped:
                 raise EncoderClosedError  # noqa: TRY301 - one way to answer
         except BaseException as err:  # noqa: BLE001 - it belongs to whoever asked
-            known = _as_encoder_error(err)
+            known = jobs[0].context.run(_as_encoder_error, err)
             for job in jobs:
                 job.answer.set_exception(known)
             return None
@@ -383,9 +386,16 @@ def _size(text: str) -> int:
 
 def _answer(encoder: Encoder, job: _Job) -> None:
     try:
-        job.answer.set_result(encoder.encode(job.texts, job.role))
+        job.answer.set_result(job.context.run(_encode, encoder, job.texts, job.role))
     except BaseException as err:  # noqa: BLE001 - a panic on tokenizers' Rust side is no Exception
-        job.answer.set_exception(_as_encoder_error(err))
+        job.answer.set_exception(job.context.run(_as_encoder_error, err))
+
+
+def _encode(encoder: Encoder, texts: Sequence[str], role: Role) -> Encoded:
+    begin = time.perf_counter()
+    encoded = encoder.encode(texts, role)
+    _LOGGER.debug("Encoded %s texts as %s in %.1f ms", len(texts), role, 1000 * (time.perf_counter() - begin))
+    return encoded
 
 
 def _as_encoder_error(err: BaseException) -> EncoderError:
@@ -399,9 +409,12 @@ def _as_encoder_error(err: BaseException) -> EncoderError:
 def _answer_together(encoder: Encoder, jobs: Sequence[_Job]) -> bool:
     """Answer all requests with one run of the model; False, and nobody has an answer, when it fails."""
     try:
-        encoded = encoder.encode([text for job in jobs for text in job.texts], jobs[0].role)
+        texts = [text for job in jobs for text in job.texts]
+        encoded = jobs[0].context.run(_encode, encoder, texts, jobs[0].role)
     except BaseException:  # noqa: BLE001 - whose text it was will show when each goes alone
         return False
+    for job in jobs[1:]:
+        job.context.run(_LOGGER.debug, "Encoded %s texts along with another request's", len(job.texts))
     start = 0
     for job in jobs:
         end = start + len(job.texts)

@@ -1,6 +1,7 @@
 """What the home is made of and the vectors that stand for it: kept in SQLite, searched in memory."""
 
 from .ancestor import read_ancestor
+from .database import put_newer_aside
 from .heads import TextHeads
 from .jsonl import read_jsonl, write_jsonl
 from .knowledge import ASKED_IN, DEFAULT_SCORE, KIND_KNOWLEDGE, BadRow, ImportCounts, Knowledge, knowledge_id
@@ -10,6 +11,7 @@ from .model import (
     Changes,
     Counts,
     Damage,
+    DamagedError,
     Document,
     Generation,
     GenerationState,
@@ -39,6 +41,7 @@ __all__ = [
     "Changes",
     "Counts",
     "Damage",
+    "DamagedError",
     "Document",
     "Generation",
     "GenerationState",
@@ -69,6 +72,7 @@ __all__ = [
     "check_json",
     "knowledge_id",
     "late_interaction",
+    "put_newer_aside",
     "read_ancestor",
     "read_jsonl",
     "write_jsonl",

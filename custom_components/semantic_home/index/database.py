@@ -41,18 +41,29 @@ def open_database(path: Path) -> tuple[Engine, Damage | None]:
     return _open_sound(path), damage
 
 
+def put_newer_aside(path: Path) -> Path | None:
+    """Move a file that a newer version wrote to `<name>.newer-<UTC time>`, where it is kept; return that path.
+
+    None, and the file stays, when it is none of those. Raises StoreError when it cannot be read or moved.
+    """
+    if not _is_newer(_revision(path), ScriptDirectory.from_config(_migrations())):
+        return None
+    try:
+        return integrity.put_aside(path, why="newer")
+    except OSError as err:
+        raise StoreError(f"Cannot move {path}: {err}") from err
+
+
 def open_again(path: Path) -> Engine:
     """Return an engine, bound to this thread, for a file that another one has open."""
     return _engine(path, foreign_keys=True)
 
 
 def _open_sound(path: Path) -> Engine:
-    config = Config()
-    # Alembic keeps its options in a ConfigParser, where % begins an interpolation.
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config = _migrations()
     scripts = ScriptDirectory.from_config(config)
     current = _revision(path)
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    if _is_newer(current, scripts):
         raise NewerSchemaError(f"{path} has schema {current}, which this version does not know")
     if current != scripts.get_current_head():
         _migrate(path, config)
@@ -64,6 +75,17 @@ def _open_sound(path: Path) -> Engine:
     except SQLAlchemyError as err:
         raise StoreError(f"Cannot open {path}: {err}") from err
     return engine
+
+
+def _migrations() -> Config:
+    config = Config()
+    # Alembic keeps its options in a ConfigParser, where % begins an interpolation.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _is_newer(revision: str | None, scripts: ScriptDirectory) -> bool:
+    return revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}
 
 
 def _mend(path: Path) -> Damage | None:

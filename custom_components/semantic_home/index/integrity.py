@@ -74,10 +74,10 @@ def replacement(path: Path) -> Path:
     return _beside(path, ".salvaged")
 
 
-def put_aside(path: Path, suffixes: tuple[str, ...] = ("", *_LOG)) -> Path:
-    """Move the file, and then its log, to `<name>.corrupt-<UTC time>`; return that path."""
+def put_aside(path: Path, suffixes: tuple[str, ...] = ("", *_LOG), *, why: str = "corrupt") -> Path:
+    """Move the file, and then its log, to `<name>.<why>-<UTC time>`; return that path."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    aside = _beside(path, f".corrupt-{stamp}")
+    aside = _beside(path, f".{why}-{stamp}")
     # The file first: while it is there, what was salvaged is not known to be complete.
     for suffix in suffixes:
         with suppress(FileNotFoundError):

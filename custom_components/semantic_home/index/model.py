@@ -23,6 +23,10 @@ class StoreError(Exception):
     """The database cannot be opened, read or written."""
 
 
+class DamagedError(StoreError):
+    """Reading or writing met damage; the next opening mends the file."""
+
+
 class NewerSchemaError(StoreError):
     """The database was written by a newer version of Semantic Home."""
 

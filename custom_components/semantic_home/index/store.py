@@ -33,6 +33,7 @@ from .model import (
     Changes,
     Counts,
     Damage,
+    DamagedError,
     Document,
     Generation,
     GenerationState,
@@ -406,6 +407,7 @@ class IndexStore:
         except (SQLAlchemyError, sqlite3.Error) as err:
             if integrity.is_damage(getattr(err, "orig", err)):
                 integrity.suspect(self._path)
+                raise DamagedError(str(err)) from err
             raise StoreError(str(err)) from err
 
     def _opened(self) -> Engine:
