@@ -29,7 +29,6 @@ CACHE = ROOT / ".evaluation/vectors.db"
 
 if TYPE_CHECKING:
     from evaluation.descriptions import Question
-    from evaluation.encoders import CachedEncoder
     from evaluation.retrieval import OpenKnowledge
 
     from custom_components.semantic_home.index import Document
@@ -85,27 +84,17 @@ def _run(options: argparse.Namespace) -> int:
 def _opened(
     options: argparse.Namespace, documents: Sequence[Document], asked: Sequence[Question], folder: Path
 ) -> Iterator[tuple[str, OpenKnowledge]]:
-    from evaluation.retrieval import OpenKnowledge  # noqa: PLC0415 - of the environment
+    from evaluation.encoders import named  # noqa: PLC0415 - of the environment
+    from evaluation.retrieval import OpenKnowledge  # noqa: PLC0415
 
     from custom_components.semantic_home.engine import Role  # noqa: PLC0415
 
     if options.lexical_only:
         yield "no model", OpenKnowledge(documents, None, folder)
-    for encoder in _encoders(options):
+    for encoder in named(options, CACHE):
         print(f"Encoding with {encoder.name} what is not known yet ...", file=sys.stderr)
         encoder.encode([one.query for one in asked], Role.QUERY)
         yield encoder.name, OpenKnowledge(documents, encoder, folder)
-
-
-def _encoders(options: argparse.Namespace) -> Iterator[CachedEncoder]:
-    from evaluation import encoders  # noqa: PLC0415 - of the environment
-
-    from custom_components.semantic_home.engine import Server  # noqa: PLC0415
-
-    if options.model:
-        yield encoders.of_folder(options.model, options.model_id, options.engine, CACHE)
-    if options.server:
-        yield encoders.of_server(Server(options.server, options.server_model, options.passage_model), CACHE)
 
 
 def _fit(opened: dict[str, OpenKnowledge], fitting: Sequence[Question], count: int) -> None:

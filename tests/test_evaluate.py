@@ -1,6 +1,6 @@
-"""scripts/evaluate.py and scripts/fit_matcher.py, on a tiny home of our own; and on development cases, where there are.
+"""scripts/evaluate.py, evaluate_views.py and fit_matcher.py, on a tiny home of our own; and on development cases.
 
-Those are not the project's: SEMANTIC_HOME_EVAL names their folder, with homes/ and cases/ in it.
+Those, where there are any, are not the project's: SEMANTIC_HOME_EVAL names their folder, with homes/ and cases/ in it.
 """
 
 from collections import defaultdict
@@ -166,6 +166,87 @@ def test_a_line_that_is_no_case_is_named(scripts: Any, tiny: Path) -> None:
     path.write_text('{"id": "a"}\n{"id": \n', "utf-8")
     with pytest.raises(ValueError, match=r"ours\.jsonl:2"):
         scripts("evaluation.runner").read_cases([path])
+
+
+def _views(scripts: Callable[[str], ModuleType], tiny: Path) -> int:
+    evaluate, cases = scripts("evaluate_views"), str(tiny / "cases/ours.jsonl")
+    options = ["--homes", str(tiny / "homes"), "--cases", cases, "--model", str(MINILM_FOLDER)]
+    result: int = evaluate._run(evaluate._parse(options))
+    return result
+
+
+def test_choices_of_texts_are_ranked_and_compared(scripts: Any, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    homes, cases = tiny / "homes/tiny.json", tiny / "cases/ours.jsonl"
+    homes.write_text(homes.read_text("utf-8").replace('"Moon"', '"Gandalf"'), "utf-8")
+    cases.write_text(cases.read_text("utf-8").replace("switch the moon off", "gandalf"), "utf-8")
+    assert _views(scripts, tiny) == 0
+    said = capsys.readouterr().out
+    tables = [table.splitlines() for table in said.split("\n\n") if table.startswith("|")]
+    heads = [table[0].split(" | ") for table in tables]
+    less = " less names + sentence"
+    assert [head[0] for head in heads] == ["| R@1, %", f"| R@1{less}", "| MRR, %", f"| MRR{less}"]
+    assert all(head[-2:] == ["ours (3 of 2)", "scopes (2 of 2) |"] for head in heads)
+    rows = [{row.split(" | ")[0]: row.split(" | ")[1:-1] for row in table[2:]} for table in tables]
+    assert rows[0]["| names + sentence"][0] == "2.20", "five names, one other name, five sentences"
+    assert rows[0]["| names"][0] == "1.20"
+    # Only by the other names it is known who is called Moon, which is one of three sentences and one of two things.
+    assert rows[0]["| names + sentence"][3] == "100.0"
+    assert rows[0]["| name"][3] == "66.7"
+    assert rows[1]["| name"][0] == "-33.3 [-50.0, +0.0]"
+
+
+def test_what_is_measured_is_what_the_index_finds(scripts: Any, tiny: Path) -> None:
+    views, runner, encoders = (scripts(f"evaluation.{name}") for name in ("views", "runner", "encoders"))
+    home = json.loads((tiny / "homes/tiny.json").read_text("utf-8"))
+    encoder = encoders.of_folder(MINILM_FOLDER, None, "openvino", tiny / "vectors.db")
+    query = "switch the moon off"
+    with runner.OpenHome(home, encoder, tiny) as opened:
+        _, _, evidence = opened.prepare({"query": query})
+    names, sentences = (views.ViewedHome(home, encoder).find(query)[channel] for channel in views.IN_USE.channels)
+    ids = [entity["entity_id"] for entity in home["entities"]]
+    assert evidence.names == pytest.approx(dict(zip(ids, names, strict=True)))
+    assert evidence.sentences == pytest.approx(dict(zip(ids, sentences, strict=True)))
+    assert evidence.names != evidence.sentences
+    encoder.close()
+
+
+def test_what_is_known_of_a_device_comes_last(scripts: Any) -> None:
+    device = {"id": "moon", "name": "Reading corner", "manufacturer": "Signify", "model": "Hue Iris"}
+    place = {"floor": None, "device_class": None, "device": "moon"}
+    home = _HOME | {"devices": [device], "entities": [_HOME["entities"][0] | place]}
+    found = scripts("evaluation.views").texts(home)
+    assert {view: some for view, (some,) in found.items()} == {
+        "name": ("Globe lamp",),
+        "names": ("Globe lamp", "Moon"),
+        "name, area": ("Globe lamp, Library",),
+        "name, domain, area": ("Globe lamp, Light, Library",),
+        "sentence": ("Globe lamp, Light, Library, Upstairs, Reading corner",),
+        "sentence, model": ("Globe lamp, Light, Library, Upstairs, Reading corner, Signify, Hue Iris",),
+    }
+
+
+def test_ties_count_as_chance_has_it(scripts: Any) -> None:
+    measures = scripts("evaluation.views").measures
+
+    def of(values: Sequence[float], *right: int) -> tuple[float, float]:
+        found: tuple[float, float] = measures(np.array(values), np.isin(np.arange(len(values)), right))
+        return found
+
+    assert of([3, 2, 1], 0) == (1, 1)
+    assert of([3, 2, 1], 2) == (0, pytest.approx(1 / 3))
+    assert of([3, 3, 1], 1) == (pytest.approx(1 / 2), pytest.approx((1 + 1 / 2) / 2))
+    assert of([4, 3, 2, 1], 0, 2) == (pytest.approx(1 / 2), 1)
+    assert of([4, 2, 2, 2], 0, 1) == (pytest.approx((1 + 1 / 3) / 2), 1)
+
+
+def test_sentences_about_one_thing_are_one_finding(scripts: Any) -> None:
+    difference = scripts("evaluation.views_report").difference
+    values = np.array([100.0] * 8 + [0.0])
+    together = difference(values, [("a",)] * 8 + [("b",)])
+    apart = difference(values, [(str(number),) for number in range(9)])
+    assert together[0] == apart[0] == pytest.approx(800 / 9)
+    assert together[1:] == (0, 100), "of two things one may be drawn twice"
+    assert apart[1] > 50
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import hashlib
 from http import HTTPStatus
 from io import BytesIO
@@ -86,6 +87,14 @@ class CachedEncoder:
 
     def _find(self, table: str, key: bytes) -> Any:
         return self._database.execute(f"SELECT * FROM {table} WHERE key = ?", (key,)).fetchone()  # noqa: S608 - ours
+
+
+def named(options: Namespace, cache: Path) -> Iterator[CachedEncoder]:
+    """Open the models that a command's options name: a folder's, a server's, or both. Raises as the two below do."""
+    if options.model:
+        yield of_folder(options.model, options.model_id, options.engine, cache)
+    if options.server:
+        yield of_server(Server(options.server, options.server_model, options.passage_model), cache)
 
 
 def of_folder(folder: Path, model: str | None, engine: str, cache: Path) -> CachedEncoder:

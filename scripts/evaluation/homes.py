@@ -22,18 +22,24 @@ from custom_components.semantic_home.index import Document
 def documents(home: Mapping[str, Any]) -> Iterator[Document]:
     """Make the documents of a home file, as sync.py does of a running home."""
     language = home["language"]
-    floors = {floor["id"]: floor for floor in home["floors"]}
-    areas = {area["id"]: area for area in home["areas"]}
     for floor in home["floors"]:
         yield place_document(KIND_FLOOR, floor["id"], (floor["name"], *floor["aliases"]), floor["id"], language)
     for area in home["areas"]:
         yield place_document(KIND_AREA, area["id"], (area["name"], *area["aliases"]), area["floor"], language)
+    for facts in entities(home):
+        yield entity_document(facts, language)
+
+
+def entities(home: Mapping[str, Any]) -> Iterator[EntityFacts]:
+    """Give what is known of each entity of a home file, in its order."""
+    floors = {floor["id"]: floor for floor in home["floors"]}
+    areas = {area["id"]: area for area in home["areas"]}
     devices = {device["id"]: device.get("name") for device in home.get("devices", [])}
-    kinds = KindNames(_translations(language))
+    kinds = KindNames(_translations(home["language"]))
     for entity in home["entities"]:
         area = areas.get(entity["area"])
         floor = floors.get(entity["floor"] or (area or {}).get("floor"))
-        facts = EntityFacts(
+        yield EntityFacts(
             entity["entity_id"],
             entity["entity_id"],
             tuple(dict.fromkeys((entity["name"], *entity["aliases"]))),
@@ -44,7 +50,6 @@ def documents(home: Mapping[str, Any]) -> Iterator[Document]:
             {},
             kinds.of(entity["domain"], entity["device_class"]),
         )
-        yield entity_document(facts, language)
 
 
 @cache
