@@ -32,7 +32,7 @@ from custom_components.semantic_home.knowledge import load_library
 from custom_components.semantic_home.knowledge_files import MAX_MEGABYTES, MAX_ROWS
 from custom_components.semantic_home.learned_requests import MAX_LEARNED
 from custom_components.semantic_home.local_engine import REQUIREMENTS
-from custom_components.semantic_home.matching import MAX_ALIAS_LENGTH
+from custom_components.semantic_home.matching import MAX_ALIAS_LENGTH, languages
 from custom_components.semantic_home.model_choice import Engine
 from custom_components.semantic_home.model_runner import _issue_text
 
@@ -169,6 +169,18 @@ def test_translations_are_complete_and_well_formed(file: Path) -> None:
         assert text == text.strip() != "", key
         assert "http" not in text and not re.search(r"</?\w+>", text), key
         assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", english[key])), key
+        assert not re.search(r"'{\w+}'", text), key
+
+
+def test_every_language_of_the_questions_is_a_language_of_the_dialogs() -> None:
+    assert {file.stem for file in (PACKAGE / "translations").glob("*.json")} == set(languages())
+
+
+@pytest.mark.parametrize("language", sorted(set(languages()) - {"en"}))
+def test_nothing_is_left_in_english(language: str) -> None:
+    texts, english = flat(load(f"translations/{language}.json")), flat(ENGLISH)
+    left = [key for key, text in texts.items() if text == english[key] and len(re.findall(r"[a-z]{2,}", text)) > 3]
+    assert not left
 
 
 def test_limits_in_texts_are_those_of_the_code() -> None:
@@ -214,13 +226,15 @@ def test_every_issue_has_the_texts_of_its_flow() -> None:
     named |= set(map(_issue_text, failures))
     # This one's text says in which way.
     assert named - {ISSUE_DEGRADED} == set(ENGLISH["issues"])
-    asks = {"init": {"title", "description", "menu_options"}, "confirm": {"title", "description"}}
+    said = {"title", "description"}
+    menu, form, question = said | {"menu_options"}, said | {"data", "data_description"}, said
     for key, texts in ENGLISH["issues"].items():
         assert texts["title"], key
         assert ("fix_flow" in texts) != ("description" in texts), key
         for step, described in texts.get("fix_flow", {}).get("step", {}).items():
-            assert described.keys() == asks[step], key
-    flows = SOURCE.split("class StartAnewFlow")[1]
+            assert described.keys() in ([menu, form] if step == "init" else [question]), key
+            assert described.get("data", {}).keys() == described.get("data_description", {}).keys(), key
+    flows = "".join((PACKAGE / name).read_text("utf-8") for name in ("alias_repairs.py", "repairs.py"))
     reasons = {reason for texts in ENGLISH["issues"].values() for reason in texts.get("fix_flow", {}).get("abort", {})}
     assert reasons == set(re.findall(r'async_abort\(\s*reason="(\w+)"', flows))
 

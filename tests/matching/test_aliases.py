@@ -182,6 +182,13 @@ def test_what_fits_two_names_none() -> None:
     assert is_good_alias("gogglebox", TV, "en", two)
 
 
+def test_what_home_assistant_calls_a_kind_is_no_part_of_a_name() -> None:
+    windows = [Candidate(f"cover.{room}", (f"{room.title()} Window",), "cover") for room in ("hall", "attic")]
+    assert not is_good_alias("window cover", "cover.hall", "en", Home(windows, []))
+    assert not is_good_alias("cover", "cover.hall", "en", Home(windows, []))
+    assert is_good_alias("peephole cover", "cover.hall", "en", Home(windows, []))
+
+
 def test_lists_name_concepts_that_there_are() -> None:
     things = json.loads((PACKAGE / "vocabulary.json").read_text("utf-8"))["things"]
     listed = json.loads((PACKAGE / "aliases.json").read_text("utf-8"))

@@ -30,9 +30,13 @@ def is_good_alias(words: str, entity_id: str, language: str, home: Home) -> bool
     folded = fold(words)
     if not _has_a_names_form(words, folded) or not _names_a_single_thing(folded, language):
         return False
-    heard = listen(home, MatchRequest(words), RequestModel.load().read(folded), None)
+    reading = RequestModel.load().read(folded)
+    heard = listen(home, MatchRequest(words), reading, None)
     others = np.array([other != entity_id for other in home.entity_ids], np.bool_)
-    return not (heard.named_places.any() or _is_a_name_already(heard) or _fits_another(heard, others))
+    # What Home Assistant calls a kind of things is no name of one: "window cover".
+    kinds = {fold(kind) for one in home.candidates for kind in (one.domain, one.device_class or "")}
+    naming = np.array([word not in kinds for word in reading.words], np.bool_)
+    return not (heard.named_places.any() or _is_a_name_already(heard) or _fits_another(heard, others, naming))
 
 
 def _has_a_names_form(words: str, folded: str) -> bool:
@@ -66,11 +70,11 @@ def _is_a_name_already(heard: Heard) -> bool:
     return bool(max(heard.spelling.max(initial=0.0), heard.containment.max(initial=0.0)) >= _SAME)
 
 
-def _fits_another(heard: Heard, others: NDArray[np.bool_]) -> bool:
-    """Tell whether every word may as well be said of something else, by its names or what is around it."""
-    if not len(heard.explained):
+def _fits_another(heard: Heard, others: NDArray[np.bool_], naming: NDArray[np.bool_]) -> bool:
+    """Tell whether every word that names may as well be said of something else, by its names or what is around it."""
+    if not naming.any():
         return True
-    return bool(heard.explained.min(axis=0)[others].max(initial=0.0) >= _SAME)
+    return bool(heard.explained[naming].min(axis=0)[others].max(initial=0.0) >= _SAME)
 
 
 @dataclass(frozen=True, slots=True)
