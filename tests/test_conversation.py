@@ -164,6 +164,29 @@ async def test_going_on_from_what_was_said(talk: Talk) -> None:
     assert talk.done == [("turn_on", "light.kitchen_ceiling")]
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("don't turn on the bedside lite", "en"),
+        ("don't switch on the lamp by the sofa", "en"),
+        ("turn on the sofa lamp and not the bedside lite", "en"),
+        ("don't toggle the bedside lite", "en"),
+        ("schalte den Fernseher nicht aus", "de"),
+        ("schalte die Stehlampen aus und den Fernseher nicht", "de"),
+    ],
+)
+async def test_what_is_not_to_be_done_is_not_done(talk: Talk, text: str, language: str) -> None:
+    assert (await talk.result(text, language)).response.response_type is IntentResponseType.ERROR
+    assert talk.done == []
+
+
+async def test_a_denial_does_not_go_on_from_a_request(talk: Talk) -> None:
+    await talk.say("turn on the sofa lamp")
+    assert talk.done == [("turn_on", "light.sofa_lamp")]
+    await talk.say("and not the bedside light")
+    assert talk.done == []
+
+
 async def test_asking_for_a_state(talk: Talk) -> None:
     result = await talk.result("is the tv on?")
     assert result.response.response_type is IntentResponseType.QUERY_ANSWER

@@ -36,6 +36,7 @@ from .matching import (
     Wish,
     halves,
     missing,
+    negates,
     only_names,
     read_wish,
     toggles,
@@ -150,10 +151,13 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         text = asked.text.strip()[:MAX_QUERY_LENGTH]
         if not text:
             return await self._async_not_understood(asked)
-        if (both := await self._async_both(asked, speaker, text)) is not None:
+        # "And not the one in the bedroom" is neither a second request nor what goes on from one.
+        denied = await self.hass.async_add_executor_job(negates, text, asked.language)
+        if not denied and (both := await self._async_both(asked, speaker, text)) is not None:
             return both
         # "And the one in the bedroom": what is to be done was said before.
-        goes_on = before if before is not None and "action" in missing(text, asked.language) else None
+        follows = before is not None and not denied and "action" in missing(text, asked.language)
+        goes_on = before if follows else None
         asker = speaker.asker if goes_on is None else replace(speaker.asker, teaches=False)
         request = MatchRequest(text, caution=self._home.caution, previous=goes_on)
         self._home.recent_queries.add(text)
@@ -236,10 +240,13 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
     async def _async_wish(self, asked: ConversationInput, request: str, things: Sequence[Thing]) -> Wish | None:
         domains = {thing.domain for thing in things}
-        if domains <= {*_TOGGLED} and toggles(request, await _async_toggle_words(self.hass, asked.language)):
-            return Wish(intent.INTENT_TOGGLE)
         names = [name for thing in things for name in (thing.name, *thing.aliases)]
+        denied = await self.hass.async_add_executor_job(negates, request, asked.language, names)
+        if domains <= {*_TOGGLED} and toggles(request, await _async_toggle_words(self.hass, asked.language)):
+            return None if denied else Wish(intent.INTENT_TOGGLE)
         wish = await self.hass.async_add_executor_job(read_wish, request, asked.language, domains, names)
+        if wish and denied and not wish.asks:
+            return None
         # Whoever only names a thing has not said what to do with it, however likely one thing is.
         return None if wish and not wish.certain and only_names(request, asked.language, things) else wish
 

@@ -9,6 +9,7 @@ from .grammar import Grammar
 from .home import Home
 from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
+from .negation import negates
 from .questions import Ambiguity, Option, Question, Thing
 from .request_model import RequestModel
 from .request_names import named_words
@@ -73,6 +74,7 @@ __all__ = [
     "languages",
     "missing",
     "named_words",
+    "negates",
     "only_names",
     "read_wish",
     "replies",
