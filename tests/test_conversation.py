@@ -252,6 +252,31 @@ async def test_who_is_not_known_may_do_nothing(talk: Talk) -> None:
     assert talk.done == []
 
 
+async def test_nobody_goes_on_from_what_another_user_said(talk: Talk, hass: HomeAssistant) -> None:
+    await talk.say("turn on the sofa lamp")
+    assert talk.done == [("turn_on", "light.sofa_lamp")]
+    user = MockUser(is_owner=True).add_to_hass(hass)
+    await talk.say("and the bedside light", context=Context(user_id=user.id))
+    assert talk.done == []
+
+
+async def test_half_a_request_is_none(talk: Talk) -> None:
+    result = await talk.result(f"turn off the telly {' ' * 500} tomorrow")
+    assert result.response.response_type is IntentResponseType.ERROR
+    assert talk.done == []
+
+
+async def test_joints_without_end_cost_no_more_than_none(talk: Talk, entry: MockConfigEntry) -> None:
+    home = entry.runtime_data
+    await talk.say("turn on the lamp" + " and x" * 50)
+    assert home.statistics.today == 1
+
+
+async def test_what_is_only_tried_leaves_no_question(talk: Talk, entry: MockConfigEntry) -> None:
+    assert (await talk.result("turn off the telly and turn on the lamp")).continue_conversation
+    assert len(entry.runtime_data.clarifications) == 1
+
+
 async def test_several_at_once(talk: Talk) -> None:
     await talk.say("could you switch off the lights of the living room for me")
     assert {one for _, one in talk.done} >= {"light.sofa_lamp", "light.living_room_ceiling", "light.lamp_living"}

@@ -50,6 +50,8 @@ PARALLEL_UPDATES = 0
 MAX_CONVERSATIONS: Final = 50
 """So many are remembered; the one that was left longest ago gives way."""
 
+# So often a sentence may be parted in two.
+_MOST_JOINTS = 4
 # Whoever answered a question knows what is about to be done.
 _CONFIRMED = frozenset(["answered", "confirmed"])
 _TOGGLED = ("cover", "fan", "light", "media_player", "switch")
@@ -64,8 +66,9 @@ async def async_setup_entry(
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What a conversation may go on from: what was asked last, and the question that waits for an answer."""
+    """What a conversation may go on from: what was asked last, by whom, and the question that waits for an answer."""
 
+    user_id: str | None
     request: str
     clarification_id: str | None = None
 
@@ -113,8 +116,11 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
     async def _async_reply(self, asked: ConversationInput, chat_log: ChatLog) -> _Reply:
         turn = self._turns.pop(chat_log.conversation_id, None)
+        if turn is not None and turn.user_id != asked.context.user_id:
+            # Whoever knows the id of a conversation takes part in it, but does not go on from what others said.
+            turn = None
         speaker = await _Speaker.async_find(self.hass, asked)
-        if turn is not None and turn.clarification_id is not None:
+        if turn is not None and turn.clarification_id is not None and len(asked.text) <= MAX_QUERY_LENGTH:
             reply = await self._async_go_on(
                 asked, chat_log.conversation_id, speaker, turn.request, turn.clarification_id
             )
@@ -123,7 +129,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         if (said := await conversation.async_handle_sentence_triggers(self.hass, asked, chat_log)) is not None:
             return _Reply(_saying(asked, said))
         if (response := await conversation.async_handle_intents(self.hass, asked, chat_log)) is not None:
-            self._remember(chat_log.conversation_id, _Turn(asked.text))
+            self._remember(chat_log.conversation_id, _Turn(asked.context.user_id, asked.text))
             return _Reply(response)
         return await self._async_understand(asked, chat_log.conversation_id, speaker, turn.request if turn else None)
 
@@ -132,9 +138,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
     ) -> _Reply | None:
         """Take what was said as the answer to the question that waits; None when it is something else."""
         try:
-            clarified = await self._home.clarifications.async_answer(
-                clarification_id, asked.text[:MAX_QUERY_LENGTH], speaker.asker
-            )
+            clarified = await self._home.clarifications.async_answer(clarification_id, asked.text, speaker.asker)
         except UnknownClarificationError:
             return None
         outcome = clarified.outcome
@@ -148,8 +152,9 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         self, asked: ConversationInput, conversation_id: str, speaker: _Speaker, before: str | None
     ) -> _Reply:
         """Find out what is meant that no sentence of Home Assistant's fits."""
-        text = asked.text.strip()[:MAX_QUERY_LENGTH]
-        if not text:
+        text = asked.text.strip()
+        if not 1 <= len(text) <= MAX_QUERY_LENGTH:
+            # Of half a request nobody knows what the other half said.
             return await self._async_not_understood(asked)
         # "And not the one in the bedroom" is neither a second request nor what goes on from one.
         denied = await self.hass.async_add_executor_job(negates, text, asked.language)
@@ -168,14 +173,17 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
     async def _async_both(self, asked: ConversationInput, speaker: _Speaker, text: str) -> _Reply | None:
         """Do two things that were said in one sentence; None unless both are clear."""
-        for first, second in await self.hass.async_add_executor_job(list, halves(text, asked.language)):
-            clear = await self._async_clear(asked, speaker, first, first)
+        parted = await self.hass.async_add_executor_job(list, halves(text, asked.language))
+        # Each way costs several matches, and whoever says "and" many times over has not said two things.
+        for first, second in parted if len(parted) <= _MOST_JOINTS else ():
+            if (clear := await self._async_clear(asked, speaker, first, first)) is None:
+                continue
             other = await self._async_clear(asked, speaker, second, second)
-            if clear is not None and other is None:
+            if other is None:
                 # "The lamp and the radio", but "the kitchen and hallway lights" is understood as a whole.
-                whole = await self._async_begin(asked, speaker, text)
+                whole = await self._async_outcome(asked, speaker, text)
                 other = await self._async_clear(asked, speaker, second, first) if len(whole.entity_ids) == 1 else None
-            if clear is not None and other is not None:
+            if other is not None:
                 done = [await async_carry_out(self.hass, asked, wish, things) for wish, things in (clear, other)]
                 return _Reply(joined(asked.language, done))
         return None
@@ -187,7 +195,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
         `request` says what is to be done, where that is not the text, which then only names what it is done with.
         """
-        outcome = await self._async_begin(asked, speaker, text)
+        outcome = await self._async_outcome(asked, speaker, text)
         if outcome.status is not Status.RESOLVED:
             return None
         things = list((await self._home.async_things(outcome.entity_ids)).values())
@@ -199,9 +207,9 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         free = speaker.may_control(things) and not any(thing.guarded for thing in things)
         return (wish, things) if wish.asks or free else None
 
-    async def _async_begin(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
+    async def _async_outcome(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
         request = MatchRequest(text, caution=self._home.caution)
-        return (await self._home.clarifications.async_begin(request, asked.language, speaker.asker)).outcome
+        return await self._home.clarifications.async_outcome(request, asked.language, speaker.asker)
 
     async def _async_settle(
         self, asked: ConversationInput, conversation_id: str, speaker: _Speaker, request: str, clarified: Clarified
@@ -230,11 +238,11 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
                 return self._ask(asked, conversation_id, request, confirmation)
         if not wish.asks and not speaker.may_control(things):
             return await self._async_refuse(asked, "not_permitted", things)
-        self._remember(conversation_id, _Turn(request))
+        self._remember(conversation_id, _Turn(asked.context.user_id, request))
         return _Reply(await async_carry_out(self.hass, asked, wish, things))
 
     def _ask(self, asked: ConversationInput, conversation_id: str, request: str, clarified: Clarified) -> _Reply:
-        self._remember(conversation_id, _Turn(request, clarified.id))
+        self._remember(conversation_id, _Turn(asked.context.user_id, request, clarified.id))
         question = clarified.outcome.question
         return _Reply(_saying(asked, question.text if question else ""), asks=True)
 
