@@ -24,6 +24,7 @@ from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .entity import SemanticHomeEntity
 from .exposure import async_exposed
+from .guarded_groups import async_holds_guarded
 from .home_index import EntityFilter
 from .intents import ASSISTANT, async_carry_out, joined
 from .matching import (
@@ -204,7 +205,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         wish = await self._async_wish(asked, request, things)
         if wish is None or not wish.certain:
             return None
-        free = speaker.may_control(things) and not any(thing.guarded for thing in things)
+        free = speaker.may_control(things) and not self._guarded(things)
         return (wish, things) if wish.asks or free else None
 
     async def _async_outcome(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
@@ -229,7 +230,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
             )
         if question is not None:
             return self._ask(asked, conversation_id, request, clarified)
-        if not wish.asks and any(thing.guarded for thing in things):
+        if not wish.asks and self._guarded(things):
             if not wish.certain:
                 return await self._async_refuse(asked, "not_certain", things)
             if outcome.reason not in _CONFIRMED:
@@ -240,6 +241,9 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
             return await self._async_refuse(asked, "not_permitted", things)
         self._remember(conversation_id, _Turn(asked.context.user_id, request))
         return _Reply(await async_carry_out(self.hass, asked, wish, things))
+
+    def _guarded(self, things: Sequence[Thing]) -> bool:
+        return any(thing.guarded or async_holds_guarded(self.hass, thing.entity_id) for thing in things)
 
     def _ask(self, asked: ConversationInput, conversation_id: str, request: str, clarified: Clarified) -> _Reply:
         self._remember(conversation_id, _Turn(asked.context.user_id, request, clarified.id))

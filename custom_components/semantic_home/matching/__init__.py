@@ -6,6 +6,7 @@ from .clarification import Matched, Outcome, Replies, Status, begin, confirm, mi
 from .conjunction import halves
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
+from .guarded import is_guarded
 from .home import Home
 from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
@@ -71,6 +72,7 @@ __all__ = [
     "halves",
     "hybrid",
     "is_good_alias",
+    "is_guarded",
     "languages",
     "missing",
     "named_words",
