@@ -187,6 +187,14 @@ async def test_a_denial_does_not_go_on_from_a_request(talk: Talk) -> None:
     assert talk.done == []
 
 
+async def test_what_names_nothing_does_not_go_on_from_a_request(talk: Talk) -> None:
+    await talk.say("turn off the telly")
+    assert talk.done == [("turn_off", "media_player.tv")]
+    result = await talk.result("no")
+    assert not result.continue_conversation
+    assert talk.done == []
+
+
 async def test_asking_for_a_state(talk: Talk) -> None:
     result = await talk.result("is the tv on?")
     assert result.response.response_type is IntentResponseType.QUERY_ANSWER

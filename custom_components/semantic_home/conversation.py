@@ -163,6 +163,8 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
             return both
         # "And the one in the bedroom": what is to be done was said before.
         follows = before is not None and not denied and "action" in missing(text, asked.language)
+        # A "no" or an "ok" that comes after names nothing.
+        follows = follows and bool(Language.load(asked.language).hear(text).rest)
         goes_on = before if follows else None
         asker = speaker.asker if goes_on is None else replace(speaker.asker, teaches=False)
         request = MatchRequest(text, caution=self._home.caution, previous=goes_on)
