@@ -164,6 +164,37 @@ async def test_going_on_from_what_was_said(talk: Talk) -> None:
     assert talk.done == [("turn_on", "light.kitchen_ceiling")]
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("don't turn on the bedside lite", "en"),
+        ("don't switch on the lamp by the sofa", "en"),
+        ("turn on the sofa lamp and not the bedside lite", "en"),
+        ("don't toggle the bedside lite", "en"),
+        ("schalte den Fernseher nicht aus", "de"),
+        ("schalte die Stehlampen aus und den Fernseher nicht", "de"),
+    ],
+)
+async def test_what_is_not_to_be_done_is_not_done(talk: Talk, text: str, language: str) -> None:
+    assert (await talk.result(text, language)).response.response_type is IntentResponseType.ERROR
+    assert talk.done == []
+
+
+async def test_a_denial_does_not_go_on_from_a_request(talk: Talk) -> None:
+    await talk.say("turn on the sofa lamp")
+    assert talk.done == [("turn_on", "light.sofa_lamp")]
+    await talk.say("and not the bedside light")
+    assert talk.done == []
+
+
+async def test_what_names_nothing_does_not_go_on_from_a_request(talk: Talk) -> None:
+    await talk.say("turn off the telly")
+    assert talk.done == [("turn_off", "media_player.tv")]
+    result = await talk.result("no")
+    assert not result.continue_conversation
+    assert talk.done == []
+
+
 async def test_asking_for_a_state(talk: Talk) -> None:
     result = await talk.result("is the tv on?")
     assert result.response.response_type is IntentResponseType.QUERY_ANSWER
@@ -227,6 +258,31 @@ async def test_who_is_not_known_may_do_nothing(talk: Talk) -> None:
     result = await talk.result("turn off the telly", context=Context(user_id="nobody"))
     assert result.response.response_type is IntentResponseType.ERROR
     assert talk.done == []
+
+
+async def test_nobody_goes_on_from_what_another_user_said(talk: Talk, hass: HomeAssistant) -> None:
+    await talk.say("turn on the sofa lamp")
+    assert talk.done == [("turn_on", "light.sofa_lamp")]
+    user = MockUser(is_owner=True).add_to_hass(hass)
+    await talk.say("and the bedside light", context=Context(user_id=user.id))
+    assert talk.done == []
+
+
+async def test_half_a_request_is_none(talk: Talk) -> None:
+    result = await talk.result(f"turn off the telly {' ' * 500} tomorrow")
+    assert result.response.response_type is IntentResponseType.ERROR
+    assert talk.done == []
+
+
+async def test_joints_without_end_cost_no_more_than_none(talk: Talk, entry: MockConfigEntry) -> None:
+    home = entry.runtime_data
+    await talk.say("turn on the lamp" + " and x" * 50)
+    assert home.statistics.today == 1
+
+
+async def test_what_is_only_tried_leaves_no_question(talk: Talk, entry: MockConfigEntry) -> None:
+    assert (await talk.result("turn off the telly and turn on the lamp")).continue_conversation
+    assert len(entry.runtime_data.clarifications) == 1
 
 
 async def test_several_at_once(talk: Talk) -> None:

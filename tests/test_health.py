@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 import shutil
@@ -105,6 +106,32 @@ async def test_a_model_that_stays_silent_is_reported_until_it_answers(
     async with asyncio.timeout(60):
         await answers.wait()
     assert issue(hass, ISSUE_DEGRADED) is None
+
+
+async def test_what_was_reported_before_a_restart_is_reported_again(
+    hass: HomeAssistant, home: Home, model_folder: str
+) -> None:
+    # What the registry loads of an issue that was open when Home Assistant ended.
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        ISSUE_DEGRADED,
+        is_fixable=True,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="degraded_silent",
+    )
+    registry = ir.async_get(hass)
+    remnant = replace(registry.issues[DOMAIN, ISSUE_DEGRADED], active=False)
+    registry.issues[DOMAIN, ISSUE_DEGRADED] = remnant
+    entry = MockConfigEntry(domain=DOMAIN, data={CONF_MODEL: "all-minilm-l6-v2", CONF_FOLDER: model_folder})
+    with patch.object(OpenVINOEncoder, "encode", side_effect=EncoderUnavailableError("too late")):
+        await async_set_up(hass, entry)
+        assert (entry.runtime_data.degraded, entry.runtime_data.status.vectors) == (True, 0)
+        pass_time(hass, PATIENCE + 5 * SECOND)
+        await hass.async_block_till_done()
+        found = issue(hass, ISSUE_DEGRADED)
+        assert found is not None
+        assert found.active
 
 
 async def test_an_index_that_gets_no_further_is_reported_but_not_one_that_does(

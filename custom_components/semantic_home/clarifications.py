@@ -109,12 +109,16 @@ class Clarifications:
 
     async def async_begin(self, request: MatchRequest, language: str, asker: Asker) -> Clarified:
         """Match a request, and ask if it may mean several things. Raises as matching does."""
-        request = replace(request, limit=MAX_CANDIDATES, context_place=asker.context_place)
-        result = await self._match(request, asker.limits)
-        outcome = begin(request.query, language, result, await self._things(result))
+        outcome = await self.async_outcome(request, language, asker)
         return self._clarified(
             outcome, request.query, _Begun(secrets.token_urlsafe(12), request.query, language, asker)
         )
+
+    async def async_outcome(self, request: MatchRequest, language: str, asker: Asker) -> Outcome:
+        """Say what a request comes to; a question of it is not remembered. Raises as matching does."""
+        request = replace(request, limit=MAX_CANDIDATES, context_place=asker.context_place)
+        result = await self._match(request, asker.limits)
+        return begin(request.query, language, result, await self._things(result))
 
     @callback
     def async_confirm(self, query: str, language: str, asker: Asker, things: Sequence[Thing]) -> Clarified:

@@ -11,6 +11,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
+from .guarded_groups import async_holds_guarded
 from .home_index import EntityFilter
 from .matching import MatchRequest, Option, Status
 from .request_log import followed
@@ -98,7 +99,11 @@ async def _response(call: ServiceCall, home: SemanticHome, clarified: Clarified)
         "reason": outcome.reason,
         "needs_clarification": outcome.status is Status.QUESTION,
         "entity_ids": list(outcome.entity_ids),
-        "guarded": [one for one in outcome.entity_ids if one in things and things[one].guarded],
+        "guarded": [
+            one
+            for one in outcome.entity_ids
+            if (one in things and things[one].guarded) or async_holds_guarded(call.hass, one)
+        ],
         "missing": list(clarified.missing),
         "clarification_id": clarified.id,
         "expires": clarified.expires.isoformat() if clarified.expires else None,

@@ -24,6 +24,7 @@ from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .entity import SemanticHomeEntity
 from .exposure import async_exposed
+from .guarded_groups import async_holds_guarded
 from .home_index import EntityFilter
 from .intents import ASSISTANT, async_carry_out, joined
 from .matching import (
@@ -36,6 +37,7 @@ from .matching import (
     Wish,
     halves,
     missing,
+    negates,
     only_names,
     read_wish,
     toggles,
@@ -49,6 +51,8 @@ PARALLEL_UPDATES = 0
 MAX_CONVERSATIONS: Final = 50
 """So many are remembered; the one that was left longest ago gives way."""
 
+# So often a sentence may be parted in two.
+_MOST_JOINTS = 4
 # Whoever answered a question knows what is about to be done.
 _CONFIRMED = frozenset(["answered", "confirmed"])
 _TOGGLED = ("cover", "fan", "light", "media_player", "switch")
@@ -63,8 +67,9 @@ async def async_setup_entry(
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What a conversation may go on from: what was asked last, and the question that waits for an answer."""
+    """What a conversation may go on from: what was asked last, by whom, and the question that waits for an answer."""
 
+    user_id: str | None
     request: str
     clarification_id: str | None = None
 
@@ -112,8 +117,11 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
     async def _async_reply(self, asked: ConversationInput, chat_log: ChatLog) -> _Reply:
         turn = self._turns.pop(chat_log.conversation_id, None)
+        if turn is not None and turn.user_id != asked.context.user_id:
+            # Whoever knows the id of a conversation takes part in it, but does not go on from what others said.
+            turn = None
         speaker = await _Speaker.async_find(self.hass, asked)
-        if turn is not None and turn.clarification_id is not None:
+        if turn is not None and turn.clarification_id is not None and len(asked.text) <= MAX_QUERY_LENGTH:
             reply = await self._async_go_on(
                 asked, chat_log.conversation_id, speaker, turn.request, turn.clarification_id
             )
@@ -122,7 +130,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         if (said := await conversation.async_handle_sentence_triggers(self.hass, asked, chat_log)) is not None:
             return _Reply(_saying(asked, said))
         if (response := await conversation.async_handle_intents(self.hass, asked, chat_log)) is not None:
-            self._remember(chat_log.conversation_id, _Turn(asked.text))
+            self._remember(chat_log.conversation_id, _Turn(asked.context.user_id, asked.text))
             return _Reply(response)
         return await self._async_understand(asked, chat_log.conversation_id, speaker, turn.request if turn else None)
 
@@ -131,9 +139,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
     ) -> _Reply | None:
         """Take what was said as the answer to the question that waits; None when it is something else."""
         try:
-            clarified = await self._home.clarifications.async_answer(
-                clarification_id, asked.text[:MAX_QUERY_LENGTH], speaker.asker
-            )
+            clarified = await self._home.clarifications.async_answer(clarification_id, asked.text, speaker.asker)
         except UnknownClarificationError:
             return None
         outcome = clarified.outcome
@@ -147,13 +153,19 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         self, asked: ConversationInput, conversation_id: str, speaker: _Speaker, before: str | None
     ) -> _Reply:
         """Find out what is meant that no sentence of Home Assistant's fits."""
-        text = asked.text.strip()[:MAX_QUERY_LENGTH]
-        if not text:
+        text = asked.text.strip()
+        if not 1 <= len(text) <= MAX_QUERY_LENGTH:
+            # Of half a request nobody knows what the other half said.
             return await self._async_not_understood(asked)
-        if (both := await self._async_both(asked, speaker, text)) is not None:
+        # "And not the one in the bedroom" is neither a second request nor what goes on from one.
+        denied = await self.hass.async_add_executor_job(negates, text, asked.language)
+        if not denied and (both := await self._async_both(asked, speaker, text)) is not None:
             return both
         # "And the one in the bedroom": what is to be done was said before.
-        goes_on = before if before is not None and "action" in missing(text, asked.language) else None
+        follows = before is not None and not denied and "action" in missing(text, asked.language)
+        # A "no" or an "ok" that comes after names nothing.
+        follows = follows and bool(Language.load(asked.language).hear(text).rest)
+        goes_on = before if follows else None
         asker = speaker.asker if goes_on is None else replace(speaker.asker, teaches=False)
         request = MatchRequest(text, caution=self._home.caution, previous=goes_on)
         self._home.recent_queries.add(text)
@@ -164,14 +176,17 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
     async def _async_both(self, asked: ConversationInput, speaker: _Speaker, text: str) -> _Reply | None:
         """Do two things that were said in one sentence; None unless both are clear."""
-        for first, second in await self.hass.async_add_executor_job(list, halves(text, asked.language)):
-            clear = await self._async_clear(asked, speaker, first, first)
+        parted = await self.hass.async_add_executor_job(list, halves(text, asked.language))
+        # Each way costs several matches, and whoever says "and" many times over has not said two things.
+        for first, second in parted if len(parted) <= _MOST_JOINTS else ():
+            if (clear := await self._async_clear(asked, speaker, first, first)) is None:
+                continue
             other = await self._async_clear(asked, speaker, second, second)
-            if clear is not None and other is None:
+            if other is None:
                 # "The lamp and the radio", but "the kitchen and hallway lights" is understood as a whole.
-                whole = await self._async_begin(asked, speaker, text)
+                whole = await self._async_outcome(asked, speaker, text)
                 other = await self._async_clear(asked, speaker, second, first) if len(whole.entity_ids) == 1 else None
-            if clear is not None and other is not None:
+            if other is not None:
                 done = [await async_carry_out(self.hass, asked, wish, things) for wish, things in (clear, other)]
                 return _Reply(joined(asked.language, done))
         return None
@@ -183,7 +198,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
 
         `request` says what is to be done, where that is not the text, which then only names what it is done with.
         """
-        outcome = await self._async_begin(asked, speaker, text)
+        outcome = await self._async_outcome(asked, speaker, text)
         if outcome.status is not Status.RESOLVED:
             return None
         things = list((await self._home.async_things(outcome.entity_ids)).values())
@@ -192,12 +207,12 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         wish = await self._async_wish(asked, request, things)
         if wish is None or not wish.certain:
             return None
-        free = speaker.may_control(things) and not any(thing.guarded for thing in things)
+        free = speaker.may_control(things) and not self._guarded(things)
         return (wish, things) if wish.asks or free else None
 
-    async def _async_begin(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
+    async def _async_outcome(self, asked: ConversationInput, speaker: _Speaker, text: str) -> Outcome:
         request = MatchRequest(text, caution=self._home.caution)
-        return (await self._home.clarifications.async_begin(request, asked.language, speaker.asker)).outcome
+        return await self._home.clarifications.async_outcome(request, asked.language, speaker.asker)
 
     async def _async_settle(
         self, asked: ConversationInput, conversation_id: str, speaker: _Speaker, request: str, clarified: Clarified
@@ -217,7 +232,7 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
             )
         if question is not None:
             return self._ask(asked, conversation_id, request, clarified)
-        if not wish.asks and any(thing.guarded for thing in things):
+        if not wish.asks and self._guarded(things):
             if not wish.certain:
                 return await self._async_refuse(asked, "not_certain", things)
             if outcome.reason not in _CONFIRMED:
@@ -226,20 +241,26 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
                 return self._ask(asked, conversation_id, request, confirmation)
         if not wish.asks and not speaker.may_control(things):
             return await self._async_refuse(asked, "not_permitted", things)
-        self._remember(conversation_id, _Turn(request))
+        self._remember(conversation_id, _Turn(asked.context.user_id, request))
         return _Reply(await async_carry_out(self.hass, asked, wish, things))
 
+    def _guarded(self, things: Sequence[Thing]) -> bool:
+        return any(thing.guarded or async_holds_guarded(self.hass, thing.entity_id) for thing in things)
+
     def _ask(self, asked: ConversationInput, conversation_id: str, request: str, clarified: Clarified) -> _Reply:
-        self._remember(conversation_id, _Turn(request, clarified.id))
+        self._remember(conversation_id, _Turn(asked.context.user_id, request, clarified.id))
         question = clarified.outcome.question
         return _Reply(_saying(asked, question.text if question else ""), asks=True)
 
     async def _async_wish(self, asked: ConversationInput, request: str, things: Sequence[Thing]) -> Wish | None:
         domains = {thing.domain for thing in things}
-        if domains <= {*_TOGGLED} and toggles(request, await _async_toggle_words(self.hass, asked.language)):
-            return Wish(intent.INTENT_TOGGLE)
         names = [name for thing in things for name in (thing.name, *thing.aliases)]
+        denied = await self.hass.async_add_executor_job(negates, request, asked.language, names)
+        if domains <= {*_TOGGLED} and toggles(request, await _async_toggle_words(self.hass, asked.language)):
+            return None if denied else Wish(intent.INTENT_TOGGLE)
         wish = await self.hass.async_add_executor_job(read_wish, request, asked.language, domains, names)
+        if wish and denied and not wish.asks:
+            return None
         # Whoever only names a thing has not said what to do with it, however likely one thing is.
         return None if wish and not wish.certain and only_names(request, asked.language, things) else wish
 

@@ -86,7 +86,9 @@ class HealthWatch:
 
     @property
     def _reported(self) -> bool:
-        return ir.async_get(self._hass).async_get_issue(DOMAIN, ISSUE_DEGRADED) is not None
+        issue = ir.async_get(self._hass).async_get_issue(DOMAIN, ISSUE_DEGRADED)
+        # Of one that was reported before a restart the registry holds a remnant that nobody sees.
+        return issue is not None and issue.active
 
     @callback
     def _report(self, _: datetime) -> None:

@@ -14,6 +14,7 @@ from .clarify_services import async_setup_clarify_services
 from .compare_services import async_setup_compare_services
 from .const import DOMAIN, MAX_QUERY_LENGTH, MAX_TEXT_LENGTH, MAX_TEXTS
 from .engine import EncoderError
+from .guarded_groups import async_holds_guarded
 from .home_index import EntityFilter
 from .index import NoPreviousGenerationError, StoreError
 from .knowledge_search_services import async_setup_knowledge_search_services
@@ -121,7 +122,10 @@ async def _async_match_devices(call: ServiceCall) -> ServiceResponse:
         limits = await async_limits(call)
         home.recent_queries.add(request.query)
         answer = await _async_answer(home, call.data[ATTR_GENERATION], request, limits)
-        return {**_match_response(answer), "result_id": _result_id(call, home, request, limits, answer.result)}
+        return {
+            **_match_response(call.hass, answer),
+            "result_id": _result_id(call, home, request, limits, answer.result),
+        }
 
     return await async_ask_home(call.hass, ask)
 
@@ -187,13 +191,14 @@ async def _async_answer(
         return await home.async_match_with(asked, request, limits)
 
 
-def _match_response(answer: MatchAnswer) -> dict[str, Any]:
+def _match_response(hass: HomeAssistant, answer: MatchAnswer) -> dict[str, Any]:
     result = answer.result
+    targets = [scored.candidate for scored in result.targets]
     response: dict[str, Any] = {
         "decision": result.decision.value,
         "confidence": round(result.confidence, 3),
-        "entity_ids": [scored.candidate.entity_id for scored in result.targets],
-        "guarded": [scored.candidate.entity_id for scored in result.targets if scored.candidate.guarded],
+        "entity_ids": [one.entity_id for one in targets],
+        "guarded": [one.entity_id for one in targets if one.guarded or async_holds_guarded(hass, one.entity_id)],
         "candidates": [_candidate_response(scored) for scored in result.ranking],
         "model": answer.model,
         "generation": answer.generation,

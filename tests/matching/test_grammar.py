@@ -96,6 +96,8 @@ def test_a_name_is_no_template(grammar: Grammar) -> None:
 
 def test_two_languages_have_two_grammars() -> None:
     german = Grammar.load("de")
+    assert Grammar.load("de-AT") is Grammar.load("de-anything") is german, "nobody can fill the memory with dialects"
+    assert Grammar.load("../data/de") is None
     assert german is not None
     _, options = _parse(german, "schalte die Stehlampe ein")
     assert options == {frozenset({"light.sofa_lamp"})}

@@ -6,9 +6,11 @@ from .clarification import Matched, Outcome, Replies, Status, begin, confirm, mi
 from .conjunction import halves
 from .evidence import Background, compared, hybrid
 from .grammar import Grammar
+from .guarded import is_guarded
 from .home import Home
 from .lexicon import Lexicon, Spelling, Words
 from .matcher import Matcher
+from .negation import negates
 from .questions import Ambiguity, Option, Question, Thing
 from .request_model import RequestModel
 from .request_names import named_words
@@ -70,9 +72,11 @@ __all__ = [
     "halves",
     "hybrid",
     "is_good_alias",
+    "is_guarded",
     "languages",
     "missing",
     "named_words",
+    "negates",
     "only_names",
     "read_wish",
     "replies",

@@ -8,7 +8,7 @@ other name: a quarter of the time, for the same result.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from .text import fold
 from .types import Place
 
 type Targets = frozenset[int]
+
+_TAGS_KEPT = 128
 
 # Intents that are about no device.
 NO_DEVICE = ("Timer", "CurrentDate", "CurrentTime", "ShoppingList", "Nevermind", "Respond", "Broadcast")
@@ -75,21 +77,21 @@ class Grammar:
     """The sentences of one language."""
 
     @staticmethod
-    @cache
+    @lru_cache(_TAGS_KEPT)
     def load(language: str) -> Grammar | None:
-        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: a second."""
+        """Read a language's sentences, once; None where there are none, or no hassil. Blocking: a second.
+
+        Users say which language they speak, and may call anything one: all tags of a language share its sentences.
+        """
         try:
-            import hassil  # noqa: PLC0415
+            import hassil  # noqa: F401, PLC0415 - without it the sentences are of no use
             import home_assistant_intents  # noqa: PLC0415
         except ImportError:
             return None
-        folder = Path(home_assistant_intents.__file__).with_name("data")
+        files = _files(Path(home_assistant_intents.__file__).with_name("data"))
         names = [language.replace("_", "-"), language.partition("-")[0]]
-        found = next((path for name in names if (path := folder / f"{name}.json").is_file()), None)
-        if found is None:
-            return None
-        data = json.loads(found.read_text("utf-8"))
-        return Grammar(hassil.Intents.from_dict(data), data.get("responses", {}))
+        found = next((files[name] for name in names if name in files), None)
+        return None if found is None else _read(found)
 
     def __init__(self, intents: Any, responses: Mapping[str, Mapping[str, Any]]) -> None:
         """Take hassil's intents, and read all their templates: who asks should not wait for that.
@@ -302,3 +304,16 @@ def _targets(home: Home, result: Any) -> Targets:
         if rows:
             members &= home.within[rows[0]]
     return frozenset(np.flatnonzero(members).tolist())
+
+
+@cache
+def _files(folder: Path) -> Mapping[str, Path]:
+    return {path.stem: path for path in folder.glob("*.json")}
+
+
+@cache
+def _read(path: Path) -> Grammar:
+    from hassil import Intents  # noqa: PLC0415
+
+    data = json.loads(path.read_text("utf-8"))
+    return Grammar(Intents.from_dict(data), data.get("responses", {}))
