@@ -66,6 +66,7 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
     """Let every test that has a Home Assistant load the integration; the others need not pay for one."""
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
+        request.getfixturevalue("core")
 
 
 @pytest.fixture
@@ -84,9 +85,14 @@ async def session(hub: HubServer) -> AsyncGenerator[ClientSession]:
 
 
 @pytest.fixture
-async def home(hass: HomeAssistant) -> Home:
-    """A small house with rooms, names and aliases, all of it in Home Assistant's own registries."""
+async def core(hass: HomeAssistant) -> None:
+    """Set up what Home Assistant always has set up before anything else."""
     assert await async_setup_component(hass, "homeassistant", {})
+
+
+@pytest.fixture
+async def home(hass: HomeAssistant, core: None) -> Home:
+    """A small house with rooms, names and aliases, all of it in Home Assistant's own registries."""
     return Home(hass)
 
 

@@ -111,6 +111,10 @@ async def test_other_words_and_languages(talk: Talk, text: str, language: str, d
     assert talk.done == done, said
 
 
+async def test_what_has_no_answer_of_home_assistants_is_answered(talk: Talk) -> None:
+    assert await talk.say("toggle the bedside lite") == "Done."
+
+
 async def test_a_value_arrives(talk: Talk) -> None:
     await talk.say("set the beside light to 30 percent")
     (call,) = talk.calls

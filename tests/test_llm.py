@@ -86,6 +86,15 @@ async def nameless(hass: HomeAssistant, home: Home) -> MockConfigEntry:
 
 
 @pytest.mark.usefixtures("nameless")
+async def test_what_is_never_guessed_is_marked(hass: HomeAssistant) -> None:
+    garage, lamp = await find(hass, "Garage door", "Sofa lamp")
+    assert [entity.get("confirm_first") for entity in garage["entities"] + lamp["entities"]] == [True, None]
+    hass.states.async_set("light.sofa_lamp", "off", {"entity_id": ["lock.front_door"]})
+    [holds] = await find(hass, "Sofa lamp")
+    assert holds["entities"][0]["confirm_first"]
+
+
+@pytest.mark.usefixtures("nameless")
 async def test_assist_has_the_tools(hass: HomeAssistant) -> None:
     api = await api_of(hass)
     tools = {tool.name: tool for tool in api.tools if tool.integration == DOMAIN}

@@ -110,6 +110,10 @@ class SemanticHomeAgent(SemanticHomeEntity, ConversationEntity):
         except FAILURES as err:
             raise await async_failure(self.hass, err) from err
         speech = str(reply.response.speech.get("plain", {}).get("speech", ""))
+        if not speech and reply.response.response_type is intent.IntentResponseType.ACTION_DONE:
+            # Home Assistant's sentences have no answer to everything that can be done: to none that toggles.
+            speech = await self._async_text(user_input.language, "done")
+            reply.response.async_set_speech(speech)
         chat_log.async_add_assistant_content_without_tools(
             AssistantContent(agent_id=user_input.agent_id, content=speech)
         )

@@ -7,6 +7,12 @@ from .matching import is_guarded
 
 
 @callback
+def async_guarded(hass: HomeAssistant, entity_id: str) -> bool:
+    """Tell whether an entity is never acted on by a guess, for what it is called or for what it holds."""
+    return _is_guarded(hass, entity_id) or async_holds_guarded(hass, entity_id)
+
+
+@callback
 def async_holds_guarded(hass: HomeAssistant, entity_id: str) -> bool:
     """Tell whether something guarded is among an entity's members, as its state names them, or among theirs."""
     seen, waiting = {entity_id}, [entity_id]

@@ -13,6 +13,7 @@ from homeassistant.util.json import JsonObjectType, JsonValueType
 from .clarifications import Asker, Clarified, UnknownClarificationError
 from .const import DOMAIN, MAX_QUERY_LENGTH
 from .exposure import SpokenEntity, async_spoken
+from .guarded_groups import async_guarded
 from .home_index import EntityFilter
 from .llm_tool import ATTR_AREA, Caller, HomeTool
 from .matching import Decision, MatchRequest
@@ -40,7 +41,8 @@ class FindEntities(HomeTool):
     description = (
         "Find the entities that the user means: by name, alias, description or entity ID, in any language. "
         "decision: match (all returned are meant), ambiguous (ask which one) or none (the home has no such thing). "
-        "Use the returned name and area with the other tools."
+        "Use the returned name and area with the other tools. confirm_first: ask the user before you open, unlock, "
+        "disarm or sound it."
     )
     parameters = vol.Schema(
         {
@@ -125,15 +127,21 @@ async def _async_find(
     home: SemanticHome, caller: Caller, known: SpokenNames, limits: EntityFilter, name: str
 ) -> JsonObjectType:
     if (heard := known.find(name)) is not None:
-        return _found(name, Decision.MATCH if heard.sure else Decision.AMBIGUOUS, heard.entities)
+        return _found(caller, name, Decision.MATCH if heard.sure else Decision.AMBIGUOUS, heard.entities)
     home.recent_queries.add(name)
     request = MatchRequest(name, context_place=caller.place, caution=home.caution)
     result = (await home.async_match(request, limits)).result
-    return _found(name, result.decision, _spoken(caller, (one.candidate.entity_id for one in result.targets)))
+    return _found(caller, name, result.decision, _spoken(caller, (one.candidate.entity_id for one in result.targets)))
 
 
-def _found(name: str, decision: Decision, entities: Iterable[SpokenEntity]) -> JsonObjectType:
-    told: list[JsonValueType] = [entity.told() for entity in entities]
+def _told(caller: Caller, entity: SpokenEntity) -> JsonValueType:
+    """Say what it takes to act on an entity, and of a lock and its like that the user has to agree first."""
+    guarded = async_guarded(caller.hass, entity.entity_id)
+    return entity.told() | ({"confirm_first": True} if guarded else {})
+
+
+def _found(caller: Caller, name: str, decision: Decision, entities: Iterable[SpokenEntity]) -> JsonObjectType:
+    told = [_told(caller, entity) for entity in entities]
     found: JsonObjectType = {"name": name, "decision": decision.value, "entities": told[:MAX_ENTITIES]}
     return found | ({"more": len(told) - MAX_ENTITIES} if len(told) > MAX_ENTITIES else {})
 
@@ -144,7 +152,7 @@ def _clarified(caller: Caller, clarified: Clarified) -> JsonObjectType:
     if question := outcome.question:
         options: list[JsonValueType] = [option.label for option in question.options]
         return answer | {"question": question.text, "options": options, _ATTR_CLARIFICATION_ID: clarified.id}
-    told: list[JsonValueType] = [entity.told() for entity in _spoken(caller, outcome.entity_ids[:MAX_ENTITIES])]
+    told = [_told(caller, entity) for entity in _spoken(caller, outcome.entity_ids[:MAX_ENTITIES])]
     return answer | {"entities": told}
 
 
